@@ -1,0 +1,399 @@
+#include "kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE_DEFAULT 1024u
+#define CHAIN_DEFAULT 8u
+#define LAUNCH_TIMEOUT_NS 60000000000u
+
+static gyre_result check_params(const struct log *log, const gyre_kernel_params *params)
+{
+    if (!params || !params->id || !params->id[0] || strlen(params->id) >= KERNEL_ID_SIZE) {
+        return log_fail(log, GYRE_ERROR_INVALID, "a kernel needs an id of 1 to %d bytes", KERNEL_ID_SIZE - 1);
+    }
+    int sources = !!params->glsl_file + !!params->glsl + !!params->spirv;
+    if (sources != 1 || (params->spirv && !params->spirv_size)) {
+        return log_fail(log, GYRE_ERROR_INVALID, "kernel %s: give one of glsl_file, glsl, or spirv with spirv_size",
+                        params->id);
+    }
+    const struct {
+        bool ok;
+        const char *what;
+    } rules[] = {
+        {params->flags == 0 && params->reserved == 0, "flags and reserved must be 0"},
+        {params->chain <= GYRE_CHAIN_MAX, "chain is at most 16"},
+        {params->backpressure >= GYRE_BLOCK && params->backpressure <= GYRE_DROP_OLDEST, "no such backpressure"},
+        {params->visibility >= GYRE_VISIBILITY_AUTO && params->visibility <= GYRE_VISIBILITY_LIVE,
+         "no such visibility"},
+        {params->window <= 1u << 24 && params->output_window <= 1u << 24, "a window is at most 2^24 slots"},
+        {!params->binding_count || params->bindings, "bindings is missing"},
+        {!params->input_field_count || params->input_fields, "input_fields is missing"},
+        {!params->output_field_count || params->output_fields, "output_fields is missing"},
+        {!params->include_directory_count || params->include_directories, "include_directories is missing"},
+    };
+    for (size_t i = 0; i < LENGTH(rules); ++i) {
+        if (!rules[i].ok) {
+            return log_fail(log, GYRE_ERROR_INVALID, "kernel %s: %s", params->id, rules[i].what);
+        }
+    }
+    return GYRE_OK;
+}
+
+/* A copy of an array; fine if there is none. */
+static bool copy_array(const void *from, size_t count, size_t size, const void **to)
+{
+    *to = count ? base_copy(from, count * size) : NULL;
+    return !count || *to;
+}
+
+static bool copy_text(const char *from, const char **to)
+{
+    *to = base_copy_string(from);
+    return !from || *to;
+}
+
+static bool copy_params(const gyre_kernel_params *from, gyre_kernel_params *to)
+{
+    *to = *from;
+    to->id = NULL; /* kernel->id */
+    to->bindings = NULL;
+    to->include_directories = NULL;
+    bool ok = copy_text(from->glsl_file, &to->glsl_file);
+    ok = copy_text(from->glsl, &to->glsl) && ok;
+    const void *words = NULL;
+    ok = copy_array(from->spirv, from->spirv ? from->spirv_size : 0, 1, &words) && ok;
+    to->spirv = words;
+    const void *fields = NULL;
+    ok = copy_array(from->input_fields, from->input_field_count, sizeof(gyre_field), &fields) && ok;
+    to->input_fields = fields;
+    ok = copy_array(from->output_fields, from->output_field_count, sizeof(gyre_field), &fields) && ok;
+    to->output_fields = fields;
+    gyre_binding *bindings = calloc(from->binding_count + 1u, sizeof *bindings);
+    const char **directories = calloc(from->include_directory_count + 1u, sizeof *directories);
+    to->bindings = bindings;
+    to->include_directories = directories;
+    for (uint32_t i = 0; ok && bindings && i < from->binding_count; ++i) {
+        bindings[i] = from->bindings[i];
+        bindings[i].data = base_copy(from->bindings[i].data, from->bindings[i].size);
+        ok = !from->bindings[i].data || bindings[i].data;
+    }
+    for (uint32_t i = 0; ok && directories && i < from->include_directory_count; ++i) {
+        ok = copy_text(from->include_directories[i], &directories[i]);
+    }
+    return ok && bindings && directories;
+}
+
+static void free_params(gyre_kernel_params *params)
+{
+    for (uint32_t i = 0; params->bindings && i < params->binding_count; ++i) {
+        free((void *)(uintptr_t)params->bindings[i].data);
+    }
+    for (uint32_t i = 0; params->include_directories && i < params->include_directory_count; ++i) {
+        free((void *)(uintptr_t)params->include_directories[i]);
+    }
+    const void *const all[] = {
+        params->glsl_file,     params->glsl,     params->spirv,
+        params->input_fields,  params->bindings, (const void *)params->include_directories,
+        params->output_fields,
+    };
+    for (size_t i = 0; i < LENGTH(all); ++i) {
+        free((void *)(uintptr_t)all[i]);
+    }
+}
+
+static void set_defaults(gyre_kernel_params *params)
+{
+    params->queue_size = params->queue_size ? params->queue_size : QUEUE_DEFAULT;
+    params->workgroups = params->workgroups ? params->workgroups : 1;
+    params->chain = params->chain ? params->chain : CHAIN_DEFAULT;
+    params->launch_timeout_ns = params->launch_timeout_ns ? params->launch_timeout_ns : LAUNCH_TIMEOUT_NS;
+}
+
+static void release(struct gyre_kernel *kernel)
+{
+    staging_finish(&kernel->staging);
+    staging_finish(&kernel->answers);
+    free_params(&kernel->params);
+    pthread_mutex_destroy(&kernel->lock);
+    pthread_cond_destroy(&kernel->changed);
+    free(kernel);
+}
+
+gyre_result kernel_create(const struct kernel_services *services, const gyre_kernel_params *params, uint64_t number,
+                          struct gyre_kernel **kernel)
+{
+    gyre_result result = check_params(services->log, params);
+    if (result != GYRE_OK) {
+        return result;
+    }
+    struct gyre_kernel *made = calloc(1, sizeof *made);
+    if (!made || !base_cond_init(&made->changed)) {
+        free(made);
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    pthread_mutex_init(&made->lock, NULL);
+    made->services = *services;
+    made->number = number;
+    memcpy(made->id, params->id, strlen(params->id));
+    if (!copy_params(params, &made->params)) {
+        release(made);
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    made->params.id = made->id;
+    set_defaults(&made->params);
+    *kernel = made;
+    return GYRE_OK;
+}
+
+gyre_result kernel_allows(struct gyre_kernel *kernel, enum lifecycle_operation operation)
+{
+    gyre_result result = lifecycle_check(kernel->state, operation);
+    if (result != GYRE_OK) {
+        log_say(kernel->services.log, GYRE_LOG_ERROR, "kernel %s is %s: %s is not allowed", kernel->id,
+                gyre_state_name(kernel->state), lifecycle_operation_name(operation));
+    }
+    return result;
+}
+
+void kernel_wake(struct gyre_kernel *kernel)
+{
+    if (kernel->waiters) {
+        pthread_cond_broadcast(&kernel->changed);
+    }
+}
+
+void kernel_fail(struct gyre_kernel *kernel, gyre_result fault)
+{
+    if (kernel->fault == GYRE_OK) {
+        kernel->fault = fault;
+        kernel->stats.last_error = fault;
+    }
+    kernel_wake(kernel);
+}
+
+/* LIVE or STRICT: what the kernel asks for, else what the runtime does. */
+static gyre_result choose_visibility(struct gyre_kernel *kernel)
+{
+    gyre_visibility wanted = kernel->params.visibility ? kernel->params.visibility : kernel->services.visibility;
+    bool possible = kernel->services.profile->live;
+    if (wanted == GYRE_VISIBILITY_LIVE && !possible) {
+        return log_fail(kernel->services.log, GYRE_ERROR_UNSUPPORTED,
+                        "kernel %s: LIVE is not possible, this device does not see the host's writes while it runs: ask "
+                        "for STRICT or AUTO",
+                        kernel->id);
+    }
+    kernel->live = wanted == GYRE_VISIBILITY_STRICT ? false : possible;
+    return GYRE_OK;
+}
+
+static void prepare(struct gyre_kernel *kernel)
+{
+    const struct spirv_info *info = &kernel->build.program.info;
+    uint64_t in_windows = (uint64_t)kernel->build.input_slots * GYRE_LANES * kernel->params.workgroups;
+    staging_init(&kernel->staging, kernel->params.queue_size, in_windows, info->input.data_size);
+    /* Beyond the capacity: what terminate takes off the device. */
+    staging_init(&kernel->answers, kernel->params.queue_size, UINT64_MAX / 2, info->output.data_size);
+    residency_init(kernel);
+}
+
+/* On the worker's thread. Ends with the warm-up submitted, or with a result. */
+static void launch(void *argument)
+{
+    struct gyre_kernel *kernel = argument;
+    gyre_result result = build_create(kernel);
+    pthread_mutex_lock(&kernel->lock);
+    if (result == GYRE_OK) {
+        prepare(kernel);
+        result = residency_warm_up(kernel);
+    }
+    if (result != GYRE_OK) {
+        kernel->launching = false;
+        kernel->launch_result = result;
+        kernel_wake(kernel);
+    }
+    pthread_mutex_unlock(&kernel->lock);
+}
+
+static gyre_result start_launch(struct gyre_kernel *kernel)
+{
+    gyre_result result = choose_visibility(kernel);
+    if (result != GYRE_OK) {
+        return result;
+    }
+    struct worker_job *job = worker_start(kernel->services.worker, launch, kernel);
+    if (!job) {
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    worker_forget(kernel->services.worker, job);
+    kernel->launching = true;
+    return GYRE_OK;
+}
+
+/* Lock held. False when the deadline passed first. */
+static bool await_launch(struct gyre_kernel *kernel, uint64_t deadline)
+{
+    bool in_time = true;
+    while (kernel->launching && in_time) {
+        kernel->waiters += 1;
+        in_time = base_cond_wait(&kernel->changed, &kernel->lock, deadline);
+        kernel->waiters -= 1;
+    }
+    return !kernel->launching;
+}
+
+gyre_result kernel_launch(struct gyre_kernel *kernel)
+{
+    uint64_t deadline = base_deadline(kernel->params.launch_timeout_ns);
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = kernel_allows(kernel, LIFECYCLE_LAUNCH);
+    if (result == GYRE_OK && device_is_lost(kernel->services.device)) {
+        result = GYRE_ERROR_DEVICE_LOST;
+    }
+    if (result == GYRE_OK && !kernel->launching) {
+        result = start_launch(kernel);
+    }
+    if (result == GYRE_OK) {
+        result = await_launch(kernel, deadline) ? kernel->launch_result : GYRE_ERROR_TIMEOUT;
+    }
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
+gyre_result kernel_start(struct gyre_kernel *kernel, uint64_t go_value)
+{
+    kernel->state = GYRE_ACTIVE;
+    residency_command(kernel, GYRE_COMMAND_RUN);
+    traffic_fill(kernel);
+    gyre_result result = residency_submit(kernel, go_value);
+    kernel_wake(kernel);
+    return result;
+}
+
+gyre_result kernel_reactivate(struct gyre_kernel *kernel)
+{
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = kernel_allows(kernel, LIFECYCLE_REACTIVATE);
+    if (result == GYRE_OK) {
+        kernel->state = GYRE_ACTIVE;
+        residency_command(kernel, GYRE_COMMAND_RUN);
+        traffic_fill(kernel);
+        residency_kick(kernel);
+        kernel_wake(kernel);
+        result = kernel->fault;
+    }
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
+gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline)
+{
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = kernel_allows(kernel, LIFECYCLE_DEACTIVATE);
+    if (result == GYRE_OK) {
+        kernel->state = GYRE_DEACTIVATED;
+        residency_command(kernel, GYRE_COMMAND_PAUSE);
+        if (!kernel->in_flight) {
+            traffic_collect(kernel);
+            residency_go_on(kernel);
+        }
+        bool in_time = true;
+        while (kernel->in_flight && kernel->state == GYRE_DEACTIVATED && in_time) {
+            in_time = kernel_wait(kernel, deadline);
+        }
+        result = kernel->in_flight && kernel->state == GYRE_DEACTIVATED ? GYRE_ERROR_TIMEOUT : GYRE_OK;
+    }
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
+/* Lock held: from here on the kernel ends, at once if the device does not hold it. */
+static void begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mode)
+{
+    bool was_created = kernel->state == GYRE_CREATED;
+    if (kernel->state != GYRE_TERMINATING) {
+        kernel->draining = mode == GYRE_DRAIN && kernel->state == GYRE_ACTIVE;
+        kernel->state = was_created ? GYRE_TERMINATED : GYRE_TERMINATING;
+    }
+    kernel->draining = kernel->draining && mode == GYRE_DRAIN;
+    if (was_created) {
+        kernel_wake(kernel);
+        return;
+    }
+    if (!kernel->draining) {
+        residency_command(kernel, GYRE_COMMAND_TERMINATE);
+    }
+    if (!kernel->in_flight) {
+        traffic_collect(kernel);
+        residency_go_on(kernel);
+    }
+    kernel_wake(kernel);
+}
+
+gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode, uint64_t deadline, uint64_t *dropped)
+{
+    pthread_mutex_lock(&kernel->lock);
+    uint64_t before = kernel->stats.dropped;
+    if (kernel->state != GYRE_TERMINATED) {
+        begin_termination(kernel, mode);
+    }
+    bool in_time = true;
+    while (kernel->state != GYRE_TERMINATED && in_time) {
+        in_time = kernel_wait(kernel, deadline);
+        if (kernel->draining && kernel->state == GYRE_TERMINATING) {
+            traffic_collect(kernel);
+            traffic_fill(kernel);
+            residency_kick(kernel);
+        }
+    }
+    gyre_result result = kernel->state == GYRE_TERMINATED ? GYRE_OK : GYRE_ERROR_TIMEOUT;
+    if (result == GYRE_OK && dropped) {
+        *dropped = kernel->stats.dropped - before;
+    }
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
+void kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats)
+{
+    pthread_mutex_lock(&kernel->lock);
+    if (kernel->build.groups && !kernel->launching && kernel->state != GYRE_CREATED) {
+        traffic_collect(kernel);
+    }
+    *stats = kernel->stats;
+    stats->staged = kernel->staging.count;
+    stats->window = kernel->launching ? 0 : traffic_in_window(kernel);
+    stats->unread = kernel->answers.count;
+    stats->live = kernel->live;
+    stats->fault = kernel->fault;
+    if (kernel->launched_ns) {
+        stats->uptime_ns = (kernel->terminated_ns ? kernel->terminated_ns : base_now_ns()) - kernel->launched_ns;
+    }
+    pthread_mutex_unlock(&kernel->lock);
+}
+
+static void destroy_build(void *argument)
+{
+    build_destroy(argument);
+}
+
+bool kernel_destroy(struct gyre_kernel *kernel, uint64_t deadline)
+{
+    pthread_mutex_lock(&kernel->lock);
+    bool launched = await_launch(kernel, deadline);
+    pthread_mutex_unlock(&kernel->lock);
+    if (!launched || kernel_terminate(kernel, GYRE_DROP, deadline, NULL) != GYRE_OK) {
+        return false;
+    }
+    carrier_settle(kernel->services.carrier, &kernel->carried);
+    struct worker_job *job = worker_start(kernel->services.worker, destroy_build, kernel);
+    if (!job) {
+        return false;
+    }
+    if (!worker_wait(kernel->services.worker, job, deadline)) {
+        worker_forget(kernel->services.worker, job);
+        return false;
+    }
+    release(kernel);
+    return true;
+}

@@ -1,0 +1,364 @@
+/* Submissions: what each is told, and what is learned when it has ended. */
+#include "kernel.h"
+#include "shared.h"
+
+/* The loop guard counts to this; the value reaches the shader through memory so that no compiler knows it. */
+#define GUARD 2u
+
+/* With loops that the driver cuts, each turn of the engine's loop costs up to five back-edges (the loop itself, the
+ * handler's, the guard's), and the handler's own loops want the rest. */
+#define CUT_SHARE 6u
+#define FUEL_UNLIMITED 0x7fffffffu
+
+/* Submissions that get nowhere, in a row, before the kernel is given up. */
+#define STRIKES 3u
+
+#define FIRST_BUDGET 256u
+#define POLLS_TO_JUDGE 64u
+#define POLL_PS 10000u /* a first guess, until a submission has done nothing but poll */
+
+static uint32_t default_fuel(const struct gyre_kernel *kernel)
+{
+    uint32_t limit = kernel->services.profile->loop_limit;
+    return limit ? limit / CUT_SHARE + 1 : FUEL_UNLIMITED;
+}
+
+static uint32_t idle_polls(const struct gyre_kernel *kernel)
+{
+    uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns : kernel->services.profile->relaunch_ns;
+    uint64_t polls = idle_ns / kernel->poll_ps * 1000 + idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
+    return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
+}
+
+/* From a submission that did nothing but poll. Its time has the relaunch and whatever took the processor away in it, so
+ * the least one counts, and one above it only a little. */
+static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t polls, uint64_t took_ns)
+{
+    uint64_t relaunch_ns = kernel->services.profile->relaunch_ns;
+    if (messages || polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
+        return;
+    }
+    uint64_t each = (took_ns - relaunch_ns) * 1000 / polls + 1;
+    kernel->poll_ps = each < kernel->poll_ps ? each : kernel->poll_ps + (each - kernel->poll_ps) / 16;
+}
+
+static uint32_t budget(const struct gyre_kernel *kernel)
+{
+    if (kernel->params.message_budget) {
+        return kernel->params.message_budget;
+    }
+    if (!kernel->message_ns) {
+        return FIRST_BUDGET;
+    }
+    uint64_t messages = kernel->services.bound_ns / kernel->message_ns;
+    return messages < 1 ? 1 : messages > FUEL_UNLIMITED ? FUEL_UNLIMITED : (uint32_t)messages;
+}
+
+static void fill_submission(struct gyre_kernel *kernel)
+{
+    uint32_t serial = (atomic_load(&kernel->serial) + 1) & 0xffffff;
+    serial = serial ? serial : 1;
+    atomic_store(&kernel->serial, serial);
+    struct gyre_Submission *submission = kernel->build.control.mapped;
+    *submission = (struct gyre_Submission){
+        .version = GYRE_WIRE_VERSION,
+        .flags = (kernel->live ? GYRE_SUBMIT_LIVE : 0) | (kernel->refilled ? GYRE_SUBMIT_FORGET : 0),
+        .serial = serial,
+        .fuel = kernel->fuel,
+        .budget = budget(kernel),
+        .idle_polls = idle_polls(kernel),
+        .guard = GUARD,
+        .workgroups = kernel->params.workgroups,
+        .kernel_low = (uint32_t)kernel->number,
+        .kernel_high = (uint32_t)(kernel->number >> 32),
+    };
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        struct gyre_WindowLine *window = &group->control->window;
+        for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+            window->input_tail[lane] = group->input[lane].tail;
+        }
+        window->output_head = group->output.head;
+    }
+    if (memory_is_write_combined(kernel->services.device, kernel->services.profile->memory_to_device)) {
+        shared_drain_write_combining();
+    }
+}
+
+gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
+{
+    ASSERT(!kernel->in_flight);
+    fill_submission(kernel);
+    kernel->found_work = traffic_can_run(kernel);
+    kernel->refilled = false;
+    kernel->in_flight = true;
+    kernel->submitted_ns = base_now_ns();
+    kernel->stats.submissions += 1;
+    gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried, kernel->build.residency,
+                                        go_value ? kernel->services.go : VK_NULL_HANDLE, go_value);
+    if (result != GYRE_OK) {
+        kernel->in_flight = false;
+        kernel_fail(kernel, result);
+    }
+    return result;
+}
+
+gyre_result residency_warm_up(struct gyre_kernel *kernel)
+{
+    struct gyre_Submission *submission = kernel->build.control.mapped;
+    atomic_store(&kernel->serial, 1);
+    *submission = (struct gyre_Submission){
+        .version = GYRE_WIRE_VERSION,
+        .flags = GYRE_SUBMIT_WARM_UP,
+        .serial = 1,
+        .first_index = kernel->params.first_index,
+        .workgroups = kernel->params.workgroups,
+    };
+    kernel->in_flight = true;
+    gyre_result result =
+        carrier_submit(kernel->services.carrier, &kernel->carried, kernel->build.warm_up, VK_NULL_HANDLE, 0);
+    if (result != GYRE_OK) {
+        kernel->in_flight = false;
+    }
+    return result;
+}
+
+void residency_kick(struct gyre_kernel *kernel)
+{
+    bool runs = kernel->state == GYRE_ACTIVE || (kernel->state == GYRE_TERMINATING && kernel->draining);
+    if (runs && !kernel->in_flight && kernel->fault == GYRE_OK && traffic_can_run(kernel)) {
+        residency_submit(kernel, 0);
+    }
+}
+
+void residency_command(struct gyre_kernel *kernel, uint32_t command)
+{
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        /* Relaxed: it carries no data; the device acts on it whenever it comes. */
+        shared_store_relaxed(&kernel->build.groups[i].control->host.command, command);
+    }
+}
+
+/* From the carrier's thread, without the lock: the words are written by nobody else. */
+static void yield(struct carried *carried)
+{
+    struct gyre_kernel *kernel = (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
+    uint32_t serial = atomic_load(&kernel->serial);
+    for (uint32_t i = 0; kernel->live && i < kernel->params.workgroups; ++i) {
+        shared_store_relaxed(&kernel->build.groups[i].control->host.yield, serial);
+    }
+}
+
+/* Sums over the dispatches and workgroups of the submission that ended. */
+struct outcome {
+    uint64_t messages;
+    uint64_t failed;
+    uint64_t polls;
+    uint32_t reason; /* of the last residency seen */
+    bool cut;
+    bool version;
+};
+
+static void count_reason(gyre_exits *exits, uint32_t reason)
+{
+    switch (reason) {
+    case GYRE_EXIT_IDLE:
+        exits->idle += 1;
+        break;
+    case GYRE_EXIT_FUEL:
+        exits->fuel += 1;
+        break;
+    case GYRE_EXIT_BUDGET:
+        exits->budget += 1;
+        break;
+    case GYRE_EXIT_YIELD:
+        exits->yield += 1;
+        break;
+    case GYRE_EXIT_PAUSE:
+        exits->pause += 1;
+        break;
+    case GYRE_EXIT_TERMINATE:
+        exits->terminate += 1;
+        break;
+    case GYRE_EXIT_OUTPUT:
+        exits->output_full += 1;
+        break;
+    case GYRE_EXIT_RETURNED:
+        exits->returned += 1;
+        break;
+    default:
+        exits->cut += 1;
+        break;
+    }
+}
+
+static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32_t link, struct outcome *outcome)
+{
+    uint32_t serial = atomic_load(&kernel->serial);
+    struct gyre_Exit exit = group->status->exits[link];
+    bool stamped = exit.stamp >> 8 == serial;
+    uint32_t reason = stamped ? exit.stamp & 0xff : GYRE_EXIT_CUT;
+    if (stamped && reason == GYRE_EXIT_VERSION) {
+        outcome->version = true;
+        return;
+    }
+    if (exit.began != serial) {
+        return; /* a dispatch that nobody asked for */
+    }
+    kernel->stats.residencies += 1;
+    count_reason(&kernel->stats.exits, reason);
+    outcome->reason = reason;
+    outcome->cut = outcome->cut || reason == GYRE_EXIT_CUT;
+    if (stamped) {
+        outcome->messages += exit.messages;
+        outcome->failed += exit.failed;
+        outcome->polls += exit.polls;
+        kernel->stats.live_seen += exit.live;
+        kernel->stats.redelivered += exit.redone;
+        group->begun_lane = exit.claimed <= GYRE_LANES ? exit.claimed : 0;
+    }
+}
+
+static struct outcome account(struct gyre_kernel *kernel)
+{
+    struct outcome outcome = {0};
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        for (uint32_t link = 0; link < kernel->params.chain; ++link) {
+            account_exit(kernel, &kernel->build.groups[i], link, &outcome);
+        }
+    }
+    return outcome;
+}
+
+/* Fuel so that the driver's cut comes seldom: a message that it hits is worked on twice. */
+static void adapt_fuel(struct gyre_kernel *kernel, const struct outcome *outcome)
+{
+    if (kernel->params.fuel || !(kernel->build.program.quirks & GYRE_QUIRK_LOOPS_CUT)) {
+        return;
+    }
+    uint32_t most = default_fuel(kernel);
+    if (outcome->cut) {
+        uint64_t used = (outcome->messages + outcome->polls) * 3 / 4;
+        kernel->fuel = used < 1 ? 1 : used > kernel->fuel ? kernel->fuel : (uint32_t)used;
+    } else if (outcome->reason == GYRE_EXIT_FUEL) {
+        uint32_t more = kernel->fuel + kernel->fuel / 16 + 1;
+        kernel->fuel = more > most ? most : more;
+    }
+}
+
+static void adapt_budget(struct gyre_kernel *kernel, const struct outcome *outcome, uint64_t took_ns)
+{
+    if (!outcome->messages) {
+        return;
+    }
+    uint64_t each = took_ns / outcome->messages + 1;
+    /* At most four times the messages of before: one quick submission proves little. */
+    uint64_t least = kernel->message_ns ? kernel->message_ns / 4 : kernel->services.bound_ns / FIRST_BUDGET / 4;
+    kernel->message_ns = each > least ? each : least ? least : 1;
+}
+
+/* A kernel that gets nowhere though it has work would be submitted for ever. */
+static void judge(struct gyre_kernel *kernel, const struct outcome *outcome)
+{
+    const struct log *log = kernel->services.log;
+    if (outcome->version) {
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_INTERFACE, "kernel %s: the shader and this library disagree about "
+                                                                "the interface version", kernel->id));
+        return;
+    }
+    bool called = outcome->reason == GYRE_EXIT_PAUSE || outcome->reason == GYRE_EXIT_TERMINATE ||
+                  outcome->reason == GYRE_EXIT_YIELD || outcome->reason == GYRE_EXIT_OUTPUT;
+    if (outcome->messages || called || !kernel->found_work) {
+        kernel->strikes = 0;
+        return;
+    }
+    kernel->strikes += 1;
+    if (kernel->strikes < STRIKES) {
+        return;
+    }
+    if (outcome->reason == GYRE_EXIT_RETURNED) {
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_HANDLER, "kernel %s: main() returns without taking a message: it "
+                                                              "must loop while gyre_receive() is true", kernel->id));
+    } else if (outcome->cut || outcome->reason == GYRE_EXIT_NONE) {
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_LOOP_LIMIT, "kernel %s: the driver ends its loops before it has "
+                                                                 "taken a message", kernel->id));
+    } else {
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_CORRUPT, "kernel %s: the device does not see the messages that "
+                                                              "were submitted", kernel->id));
+    }
+}
+
+static void finish_termination(struct gyre_kernel *kernel)
+{
+    kernel->stats.dropped += traffic_drop(kernel);
+    kernel->state = GYRE_TERMINATED;
+    kernel->terminated_ns = base_now_ns();
+}
+
+void residency_go_on(struct gyre_kernel *kernel)
+{
+    bool to_drain = kernel->draining && kernel->fault == GYRE_OK &&
+                    (kernel->staging.count > 0 || traffic_in_window(kernel) > 0);
+    if (kernel->state == GYRE_TERMINATING && !to_drain) {
+        finish_termination(kernel);
+    } else if (kernel->state == GYRE_DEACTIVATED) {
+        traffic_take_back(kernel);
+    } else {
+        traffic_fill(kernel);
+        residency_kick(kernel);
+    }
+}
+
+static void warm_up_completed(struct gyre_kernel *kernel, gyre_result result)
+{
+    for (uint32_t i = 0; i < kernel->params.workgroups && result == GYRE_OK; ++i) {
+        uint32_t stamp = kernel->build.groups[i].status->exits[0].stamp;
+        if (stamp != (atomic_load(&kernel->serial) << 8 | GYRE_EXIT_WARM_UP)) {
+            result = log_fail(kernel->services.log, GYRE_ERROR_INTERFACE,
+                              "kernel %s: its warm-up did not run (exit %u)", kernel->id, stamp & 0xff);
+        }
+    }
+    kernel->launching = false;
+    kernel->launch_result = result;
+    if (result == GYRE_OK && kernel->state == GYRE_CREATED) {
+        kernel->state = GYRE_LAUNCHED;
+        kernel->launched_ns = base_now_ns();
+    }
+}
+
+static void completed(struct carried *carried, gyre_result result)
+{
+    struct gyre_kernel *kernel = (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
+    pthread_mutex_lock(&kernel->lock);
+    uint64_t took_ns = base_now_ns() - kernel->submitted_ns;
+    kernel->in_flight = false;
+    if (kernel->launching) {
+        warm_up_completed(kernel, result);
+        kernel_wake(kernel);
+        pthread_mutex_unlock(&kernel->lock);
+        return;
+    }
+    kernel->stats.resident_ns += took_ns;
+    if (result == GYRE_OK) {
+        struct outcome outcome = account(kernel);
+        traffic_collect(kernel);
+        adapt_fuel(kernel, &outcome);
+        adapt_budget(kernel, &outcome, took_ns);
+        adapt_polls(kernel, outcome.messages, outcome.polls, took_ns);
+        judge(kernel, &outcome);
+    } else {
+        kernel_fail(kernel, result);
+    }
+    residency_go_on(kernel);
+    atomic_fetch_add(&kernel->ends, 1);
+    kernel_wake(kernel);
+    pthread_mutex_unlock(&kernel->lock);
+}
+
+void residency_init(struct gyre_kernel *kernel)
+{
+    kernel->carried.completed = completed;
+    kernel->carried.yield = yield;
+    kernel->poll_ps = POLL_PS;
+    kernel->fuel = kernel->params.fuel ? kernel->params.fuel : default_fuel(kernel);
+}

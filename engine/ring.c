@@ -1,0 +1,110 @@
+#include "ring.h"
+
+#include <string.h>
+
+#include "shared.h"
+
+static struct gyre_Header *header_at(unsigned char *slots, size_t stride, uint32_t size, uint32_t index)
+{
+    return (struct gyre_Header *)(void *)(slots + (size_t)(index & (size - 1)) * stride);
+}
+
+bool ring_input_refresh(struct ring_input *ring)
+{
+    /* A3: the slots before it are ours again; pairs with R3 in shaders/gyre/kernel.glsl. */
+    uint32_t head = shared_load_acquire(ring->head_word);
+    if (head - ring->head > ring->tail - ring->head) {
+        return false;
+    }
+    ring->head = head;
+    return true;
+}
+
+void ring_input_write(struct ring_input *ring, const struct ring_message *message, const void *payload, size_t size)
+{
+    struct gyre_Header *header = header_at(ring->slots, ring->stride, ring->size, ring->tail);
+    memcpy(header + 1, payload, size);
+    header->info = message->type | message->priority << GYRE_INFO_PRIORITY_SHIFT |
+                   message->flags << GYRE_INFO_FLAGS_SHIFT;
+    header->id_low = (uint32_t)message->id;
+    header->id_high = (uint32_t)(message->id >> 32);
+    header->correlation_low = (uint32_t)message->correlation;
+    header->correlation_high = (uint32_t)(message->correlation >> 32);
+    header->extra = message->extra;
+    header->position = ring->tail;
+    if (ring->write_combined) {
+        shared_drain_write_combining();
+    }
+    /* R1: the slot is whole; pairs with A1 in shaders/gyre/kernel.glsl. */
+    shared_store_release(&header->sequence, ring->tail + 1);
+    ring->tail += 1;
+}
+
+void ring_input_publish(struct ring_input *ring)
+{
+    if (ring->write_combined) {
+        shared_drain_write_combining();
+    }
+    /* R1 as well: the device looks at slots below the tail only. */
+    shared_store_release(ring->tail_word, ring->tail);
+    *ring->doorbell_count += 1;
+    shared_store_release(ring->doorbell_word, *ring->doorbell_count);
+}
+
+void ring_input_withdraw(struct ring_input *ring)
+{
+    ring->tail -= 1;
+    struct gyre_Header *header = header_at(ring->slots, ring->stride, ring->size, ring->tail);
+    /* A stale sequence would make the slot look whole while it is filled again. Relaxed: nobody is looking. */
+    shared_store_relaxed(&header->sequence, ring->tail);
+    shared_store_relaxed(ring->tail_word, ring->tail);
+}
+
+static enum ring_peek check(const struct gyre_Header *header, struct ring_message *message)
+{
+    *message = (struct ring_message){
+        .id = (uint64_t)header->id_high << 32 | header->id_low,
+        .correlation = (uint64_t)header->correlation_high << 32 | header->correlation_low,
+        .type = header->info & 0xffff,
+        .priority = header->info >> GYRE_INFO_PRIORITY_SHIFT & 0xff,
+        .flags = header->info >> GYRE_INFO_FLAGS_SHIFT,
+        .extra = header->extra,
+        .position = header->position,
+    };
+    message->lane = ring_lane(message->priority);
+    const uint32_t known = GYRE_FLAG_REDELIVERED | GYRE_FLAG_FAILED | GYRE_FLAG_CUT | GYRE_FLAG_OVERSENT;
+    return (message->flags & ~known) == 0 ? RING_MESSAGE : RING_CORRUPT;
+}
+
+enum ring_peek ring_output_peek(struct ring_output *ring, bool settled, struct ring_message *message,
+                                const void **payload)
+{
+    *payload = NULL;
+    if (ring->tail == ring->head) {
+        /* A2: the answers before it are whole; pairs with R2 in shaders/gyre/kernel.glsl. */
+        uint32_t tail = shared_load_acquire(ring->tail_word);
+        if (tail - ring->head > ring->size) {
+            return RING_CORRUPT;
+        }
+        ring->tail = tail;
+        if (tail == ring->head) {
+            return RING_EMPTY;
+        }
+    }
+    const unsigned char *slot = ring->slots + (size_t)(ring->head & (ring->size - 1)) * ring->stride;
+    const struct gyre_Header *header = (const void *)slot;
+    /* A tail that overtook its slot (LIVE on a weakly ordered bus): not there yet. */
+    if (shared_load_acquire(&header->sequence) != ring->head + 1) {
+        *payload = settled ? header + 1 : NULL;
+        return settled ? RING_CORRUPT : RING_EMPTY;
+    }
+    *payload = header + 1;
+    return check(header, message);
+}
+
+void ring_output_release(struct ring_output *ring)
+{
+    ring->head += 1;
+    /* R4: the slot may be overwritten; pairs with A4, gyre_has_room() in shaders/gyre/kernel.glsl. */
+    shared_store_release(ring->head_word, ring->head);
+}

@@ -1,0 +1,475 @@
+/* The public functions: check, find, lock, call down. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <gyre/gyre.h>
+
+#include "kernel.h"
+#include "profile.h"
+
+#define BOUND_NS 10000000u
+#define DESTROY_TIMEOUT_NS 2000000000u
+
+struct gyre_runtime {
+    struct log log;
+    struct device device;
+    gyre_profile profile;
+    struct worker *worker;
+    struct carrier *carriers[DEVICE_QUEUES_MAX];
+    uint32_t carrier_count;
+    struct pipeline_store store;
+    VkSemaphore go; /* signalled by the host only */
+    gyre_visibility visibility;
+    const gyre_compiler *compiler;
+    uint64_t bound_ns;
+    uint64_t destroy_timeout_ns;
+    atomic_uint_fast64_t next_id;
+
+    pthread_mutex_t lock; /* before any kernel's */
+    struct gyre_kernel *kernels;
+    uint64_t next_kernel;
+    uint64_t go_value;
+};
+
+const char *gyre_version(void)
+{
+    return GYRE_VERSION_STRING;
+}
+
+static struct log log_of(const gyre_runtime_params *params)
+{
+    if (!params) {
+        return (struct log){0};
+    }
+    return (struct log){.callback = params->log, .user = params->log_user, .level = params->log_level};
+}
+
+gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_device_info *infos, uint32_t *count)
+{
+    struct log log = log_of(params);
+    return count ? device_list(&log, infos, count) : log_fail(&log, GYRE_ERROR_INVALID, "count is NULL");
+}
+
+static gyre_result check_params(const struct log *log, const gyre_runtime_params *params)
+{
+    if (params->flags || params->reserved) {
+        return log_fail(log, GYRE_ERROR_INVALID, "flags and reserved must be 0");
+    }
+    if (params->visibility < GYRE_VISIBILITY_AUTO || params->visibility > GYRE_VISIBILITY_LIVE) {
+        return log_fail(log, GYRE_ERROR_INVALID, "no such visibility");
+    }
+    if (params->compiler && params->compiler->version != 1) {
+        return log_fail(log, GYRE_ERROR_INVALID, "gyre-compiler is of another version than this library");
+    }
+    return GYRE_OK;
+}
+
+static gyre_result create_go(struct gyre_runtime *runtime)
+{
+    struct device *device = &runtime->device;
+    VkSemaphoreCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+        .pNext =
+            &(VkSemaphoreTypeCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+            },
+    };
+    return device_check(device,
+                        VK(&runtime->log, device->vk.vkCreateSemaphore(device->handle, &info, NULL, &runtime->go)));
+}
+
+static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params *params)
+{
+    gyre_result result = device_open(&runtime->device, &runtime->log, params->device);
+    if (result == GYRE_OK) {
+        result = profile_measure(&runtime->device, &runtime->profile);
+    }
+    if (result == GYRE_OK && params->visibility == GYRE_VISIBILITY_LIVE && !runtime->profile.live) {
+        result = log_fail(&runtime->log, GYRE_ERROR_UNSUPPORTED,
+                          "LIVE is not possible: %s does not see the host's writes while it runs; ask for STRICT or AUTO",
+                          runtime->device.info.name);
+    }
+    if (result == GYRE_OK) {
+        result = pipeline_store_open(&runtime->device, &runtime->store, params->cache_directory);
+    }
+    if (result == GYRE_OK) {
+        result = create_go(runtime);
+    }
+    if (result == GYRE_OK) {
+        runtime->worker = worker_create();
+        result = runtime->worker ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < runtime->device.queue_count && result == GYRE_OK; ++i) {
+        runtime->carriers[i] = carrier_create(&runtime->device, i, runtime->bound_ns);
+        runtime->carrier_count += 1;
+        result = runtime->carriers[i] ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
+    }
+    return result;
+}
+
+gyre_result gyre_runtime_create(const gyre_runtime_params *params, gyre_runtime **runtime)
+{
+    static const gyre_runtime_params defaults = {0};
+    struct log log = log_of(params);
+    params = params ? params : &defaults;
+    if (!runtime) {
+        return log_fail(&log, GYRE_ERROR_INVALID, "runtime is NULL");
+    }
+    gyre_result result = check_params(&log, params);
+    if (result != GYRE_OK) {
+        return result;
+    }
+    struct gyre_runtime *made = calloc(1, sizeof *made);
+    if (!made) {
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    made->log = log;
+    made->visibility = params->visibility;
+    made->compiler = params->compiler;
+    made->bound_ns = params->submission_bound_ns ? params->submission_bound_ns : BOUND_NS;
+    made->destroy_timeout_ns = params->destroy_timeout_ns ? params->destroy_timeout_ns : DESTROY_TIMEOUT_NS;
+    made->next_id = 1;
+    pthread_mutex_init(&made->lock, NULL);
+    result = start(made, params);
+    if (result != GYRE_OK) {
+        gyre_runtime_destroy(made);
+        return result;
+    }
+    *runtime = made;
+    return GYRE_OK;
+}
+
+/* On the worker's thread: all that is left of Vulkan. */
+static void close_device(void *argument)
+{
+    struct gyre_runtime *runtime = argument;
+    struct device *device = &runtime->device;
+    if (device->handle) {
+        device->vk.vkDestroySemaphore(device->handle, runtime->go, NULL);
+        pipeline_store_close(device, &runtime->store);
+    }
+    device_close(device);
+}
+
+/* False: something holds the device. */
+static bool stop(struct gyre_runtime *runtime, uint64_t deadline)
+{
+    bool free_of_it = true;
+    while (runtime->kernels) {
+        struct gyre_kernel *kernel = runtime->kernels;
+        runtime->kernels = kernel->next;
+        free_of_it = kernel_destroy(kernel, deadline) && free_of_it;
+    }
+    for (uint32_t i = 0; i < runtime->carrier_count; ++i) {
+        free_of_it = carrier_destroy(runtime->carriers[i], free_of_it ? deadline : base_deadline(200000000)) && free_of_it;
+    }
+    if (!runtime->worker) {
+        close_device(runtime);
+        return free_of_it;
+    }
+    struct worker_job *job = free_of_it ? worker_start(runtime->worker, close_device, runtime) : NULL;
+    if (job && !worker_wait(runtime->worker, job, deadline)) {
+        worker_forget(runtime->worker, job);
+        free_of_it = false;
+    }
+    return worker_destroy(runtime->worker, free_of_it ? deadline : base_deadline(0)) && free_of_it && job;
+}
+
+void gyre_runtime_destroy(gyre_runtime *runtime)
+{
+    if (!runtime) {
+        return;
+    }
+    if (!stop(runtime, base_deadline(runtime->destroy_timeout_ns))) {
+        log_say(&runtime->log, GYRE_LOG_ERROR,
+                "%s is still held by a shader or its driver after %llu ms: given up, with its memory",
+                runtime->device.info.name, (unsigned long long)(runtime->destroy_timeout_ns / 1000000));
+        return;
+    }
+    pthread_mutex_destroy(&runtime->lock);
+    free(runtime);
+}
+
+gyre_result gyre_runtime_device(const gyre_runtime *runtime, gyre_device_info *info, gyre_profile *profile)
+{
+    if (!runtime) {
+        return GYRE_ERROR_INVALID;
+    }
+    if (info) {
+        *info = runtime->device.info;
+    }
+    if (profile) {
+        *profile = runtime->profile;
+    }
+    return GYRE_OK;
+}
+
+static struct gyre_kernel *find(struct gyre_runtime *runtime, const char *id)
+{
+    for (struct gyre_kernel *kernel = runtime->kernels; kernel; kernel = kernel->next) {
+        if (strcmp(kernel->id, id) == 0) {
+            return kernel;
+        }
+    }
+    return NULL;
+}
+
+gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *params, gyre_kernel **kernel)
+{
+    if (!runtime || !kernel) {
+        return GYRE_ERROR_INVALID;
+    }
+    pthread_mutex_lock(&runtime->lock);
+    struct kernel_services services = {
+        .device = &runtime->device,
+        .log = &runtime->log,
+        .profile = &runtime->profile,
+        .compiler = runtime->compiler,
+        .worker = runtime->worker,
+        .carrier = runtime->carriers[runtime->next_kernel % runtime->carrier_count],
+        .store = &runtime->store,
+        .go = runtime->go,
+        .bound_ns = runtime->bound_ns,
+        .visibility = runtime->visibility,
+        .next_id = &runtime->next_id,
+    };
+    gyre_result result = GYRE_OK;
+    if (params && params->id && find(runtime, params->id)) {
+        result = log_fail(&runtime->log, GYRE_ERROR_ALREADY_EXISTS, "a kernel %s exists", params->id);
+    }
+    struct gyre_kernel *made = NULL;
+    if (result == GYRE_OK) {
+        result = kernel_create(&services, params, runtime->next_kernel, &made);
+    }
+    if (result == GYRE_OK) {
+        runtime->next_kernel += 1;
+        made->runtime = runtime;
+        made->next = runtime->kernels;
+        runtime->kernels = made;
+        *kernel = made;
+    }
+    pthread_mutex_unlock(&runtime->lock);
+    return result;
+}
+
+gyre_result gyre_kernel_find(gyre_runtime *runtime, const char *id, gyre_kernel **kernel)
+{
+    if (!runtime || !id || !kernel) {
+        return GYRE_ERROR_INVALID;
+    }
+    pthread_mutex_lock(&runtime->lock);
+    struct gyre_kernel *found = find(runtime, id);
+    gyre_result result = GYRE_OK;
+    if (found) {
+        *kernel = found;
+    } else {
+        result = log_fail(&runtime->log, GYRE_ERROR_NOT_FOUND, "no kernel %s; there %s", id,
+                          runtime->kernels ? "are:" : "is none");
+        for (const struct gyre_kernel *each = runtime->kernels; each; each = each->next) {
+            log_say(&runtime->log, GYRE_LOG_ERROR, "kernel %s", each->id);
+        }
+    }
+    pthread_mutex_unlock(&runtime->lock);
+    return result;
+}
+
+static void unlink_kernel(struct gyre_runtime *runtime, struct gyre_kernel *kernel)
+{
+    struct gyre_kernel **at = &runtime->kernels;
+    while (*at && *at != kernel) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = kernel->next;
+    }
+}
+
+void gyre_kernel_destroy(gyre_kernel *kernel)
+{
+    if (!kernel) {
+        return;
+    }
+    struct gyre_runtime *runtime = kernel->runtime;
+    pthread_mutex_lock(&runtime->lock);
+    unlink_kernel(runtime, kernel);
+    pthread_mutex_unlock(&runtime->lock);
+    if (kernel_destroy(kernel, base_deadline(runtime->destroy_timeout_ns))) {
+        return;
+    }
+    log_say(&runtime->log, GYRE_LOG_ERROR, "kernel %s is still on the device: left to gyre_runtime_destroy",
+            kernel->id);
+    pthread_mutex_lock(&runtime->lock);
+    kernel->id[0] = '\0';
+    kernel->next = runtime->kernels;
+    runtime->kernels = kernel;
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+gyre_result gyre_kernel_launch(gyre_kernel *kernel)
+{
+    return kernel ? kernel_launch(kernel) : GYRE_ERROR_INVALID;
+}
+
+/* Locks of several kernels are taken in the order of their numbers. */
+static int by_number(const void *a, const void *b)
+{
+    const struct gyre_kernel *left = *(struct gyre_kernel *const *)a;
+    const struct gyre_kernel *right = *(struct gyre_kernel *const *)b;
+    return (left->number > right->number) - (left->number < right->number);
+}
+
+static gyre_result check_group(gyre_kernel *const *kernels, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        if (!kernels[i] || kernels[i]->runtime != kernels[0]->runtime || (i > 0 && kernels[i] == kernels[i - 1])) {
+            return GYRE_ERROR_INVALID;
+        }
+    }
+    return GYRE_OK;
+}
+
+static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const *kernels, uint32_t count)
+{
+    gyre_result result = GYRE_OK;
+    for (uint32_t i = 0; i < count && result == GYRE_OK; ++i) {
+        result = kernel_allows(kernels[i], LIFECYCLE_ACTIVATE);
+    }
+    if (result != GYRE_OK) {
+        return result;
+    }
+    uint64_t value = runtime->go_value + 1;
+    for (uint32_t i = 0; i < count; ++i) {
+        gyre_result started = kernel_start(kernels[i], value);
+        result = result == GYRE_OK ? started : result;
+    }
+    runtime->go_value = value;
+    VkSemaphoreSignalInfo signal = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
+        .semaphore = runtime->go,
+        .value = value,
+    };
+    struct device *device = &runtime->device;
+    gyre_result signalled =
+        device_check(device, VK(&runtime->log, device->vk.vkSignalSemaphore(device->handle, &signal)));
+    return result == GYRE_OK ? signalled : result;
+}
+
+gyre_result gyre_kernels_activate(gyre_kernel *const *kernels, uint32_t count)
+{
+    if (!kernels || !count || !kernels[0]) {
+        return GYRE_ERROR_INVALID;
+    }
+    gyre_kernel **sorted = base_copy(kernels, count * sizeof *sorted);
+    if (!sorted) {
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+        if (!sorted[i]) {
+            free(sorted);
+            return GYRE_ERROR_INVALID;
+        }
+    }
+    qsort(sorted, count, sizeof *sorted, by_number);
+    gyre_result result = check_group(sorted, count);
+    if (result == GYRE_OK) {
+        struct gyre_runtime *runtime = sorted[0]->runtime;
+        pthread_mutex_lock(&runtime->lock);
+        for (uint32_t i = 0; i < count; ++i) {
+            pthread_mutex_lock(&sorted[i]->lock);
+        }
+        result = start_group(runtime, sorted, count);
+        for (uint32_t i = count; i > 0; --i) {
+            pthread_mutex_unlock(&sorted[i - 1]->lock);
+        }
+        pthread_mutex_unlock(&runtime->lock);
+    }
+    free(sorted);
+    return result;
+}
+
+gyre_result gyre_kernel_activate(gyre_kernel *kernel)
+{
+    return gyre_kernels_activate(&kernel, 1);
+}
+
+gyre_result gyre_kernel_deactivate(gyre_kernel *kernel, uint64_t timeout_ns)
+{
+    return kernel ? kernel_deactivate(kernel, base_deadline(timeout_ns)) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_kernel_reactivate(gyre_kernel *kernel)
+{
+    return kernel ? kernel_reactivate(kernel) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode, uint64_t timeout_ns,
+                                  uint64_t *dropped)
+{
+    if (!kernel || (mode != GYRE_DROP && mode != GYRE_DRAIN)) {
+        return GYRE_ERROR_INVALID;
+    }
+    return kernel_terminate(kernel, mode, base_deadline(timeout_ns), dropped);
+}
+
+gyre_state gyre_kernel_state(const gyre_kernel *kernel)
+{
+    struct gyre_kernel *it = (struct gyre_kernel *)(uintptr_t)kernel; /* to lock it */
+    pthread_mutex_lock(&it->lock);
+    gyre_state state = it->state;
+    pthread_mutex_unlock(&it->lock);
+    return state;
+}
+
+const char *gyre_kernel_id(const gyre_kernel *kernel)
+{
+    return kernel->id;
+}
+
+static uint32_t size_of(const gyre_kernel *kernel, bool input)
+{
+    if (!kernel || gyre_kernel_state(kernel) == GYRE_CREATED) {
+        return 0;
+    }
+    const struct spirv_info *info = &kernel->build.program.info;
+    return input ? info->input.data_size : info->output.data_size;
+}
+
+uint32_t gyre_kernel_input_size(const gyre_kernel *kernel)
+{
+    return size_of(kernel, true);
+}
+
+uint32_t gyre_kernel_output_size(const gyre_kernel *kernel)
+{
+    return size_of(kernel, false);
+}
+
+gyre_result gyre_send(gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns)
+{
+    return kernel && message ? traffic_send(kernel, message, timeout_ns, false) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_try_send(gyre_kernel *kernel, const gyre_message *message)
+{
+    return kernel && message ? traffic_send(kernel, message, 0, true) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_receive(gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns)
+{
+    return kernel && reply ? traffic_receive(kernel, reply, timeout_ns, false) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_try_receive(gyre_kernel *kernel, gyre_reply *reply)
+{
+    return kernel && reply ? traffic_receive(kernel, reply, 0, true) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_kernel_stats(gyre_kernel *kernel, gyre_stats *stats)
+{
+    if (!kernel || !stats) {
+        return GYRE_ERROR_INVALID;
+    }
+    kernel_stats(kernel, stats);
+    return GYRE_OK;
+}

@@ -1,0 +1,75 @@
+/* Messages between the caller and a ring: strict priority 0-255, first in first out among equals, bounded.
+ *
+ * One list per priority and a bitmap of those that hold something: every operation is O(1), whatever is staged. Entries
+ * come from a pool that grows in blocks up to its bound and is never given back before staging_finish; an entry stays the
+ * pool's between staging_take and staging_recycle, which is how a message in the device's window keeps its copy.
+ *
+ * Thread-safety: the caller's lock.
+ */
+#ifndef GYRE_STAGING_H
+#define GYRE_STAGING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STAGING_PRIORITIES 256
+
+struct staging_entry {
+    struct staging_entry *next;
+    struct staging_entry *previous;
+    uint64_t id;
+    uint64_t correlation;
+    uint32_t priority;
+    uint32_t type;
+    uint32_t extra;
+    uint32_t flags;
+    uint32_t size;    /* of payload */
+    uint32_t answers; /* that have come for it */
+    uint32_t result;
+    unsigned char *payload; /* payload_size bytes */
+};
+
+struct staging {
+    struct staging_entry *first[STAGING_PRIORITIES];
+    struct staging_entry *last[STAGING_PRIORITIES];
+    uint64_t holds[STAGING_PRIORITIES / 64]; /* bit p: priority p is not empty */
+    uint64_t count;                          /* staged now */
+    uint64_t capacity;                       /* staged at most */
+    uint64_t pool_bound;                     /* entries at most: staged, and taken but not recycled */
+    uint64_t pooled;                         /* entries made so far */
+    size_t payload_size;
+    struct staging_entry *spare;
+    struct staging_block *blocks;
+};
+
+/* `beyond`: how many entries may be out of it (taken, not recycled) while `capacity` are staged. */
+void staging_init(struct staging *staging, uint64_t capacity, uint64_t beyond, size_t payload_size);
+void staging_finish(struct staging *staging);
+
+static inline bool staging_is_full(const struct staging *staging)
+{
+    return staging->count >= staging->capacity;
+}
+
+/* A blank entry, or NULL: out of memory, or pool_bound is reached. */
+struct staging_entry *staging_new(struct staging *staging);
+
+/* Behind its equals. The caller has seen to the capacity. */
+void staging_add(struct staging *staging, struct staging_entry *entry);
+
+/* Undoes staging_take: among its equals by id, looked for from the front. May exceed the capacity. */
+void staging_put_back(struct staging *staging, struct staging_entry *entry);
+
+/* The most urgent, oldest first; NULL if nothing is staged. `peek` leaves it. */
+struct staging_entry *staging_peek(const struct staging *staging);
+struct staging_entry *staging_take(struct staging *staging);
+
+/* The least urgent, oldest first: what DROP_OLDEST gives up. NULL if nothing is staged. */
+struct staging_entry *staging_peek_lowest(const struct staging *staging);
+void staging_remove(struct staging *staging, struct staging_entry *entry);
+
+/* An entry that was taken or removed is blank again. */
+void staging_recycle(struct staging *staging, struct staging_entry *entry);
+
+#endif

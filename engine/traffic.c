@@ -1,0 +1,557 @@
+/* Messages in, answers out. */
+#include <sched.h>
+#include <string.h>
+
+#include "kernel.h"
+#include "shared.h"
+
+/* How a call waits for the device while a submission is in flight (LIVE): it spins, then lets others have the processor,
+ * then sleeps in slices. With nothing in flight it sleeps until somebody wakes it. */
+#define SPIN_NS 20000u
+#define YIELD_NS 200000u
+#define SLICE_NS 100000u
+
+static uint32_t in_lane(const struct group *group, uint32_t lane)
+{
+    return group->input[lane].tail - group->acknowledged[lane];
+}
+
+static uint64_t in_group(const struct group *group)
+{
+    uint64_t sum = 0;
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        sum += in_lane(group, lane);
+    }
+    return sum;
+}
+
+uint64_t traffic_in_window(const struct gyre_kernel *kernel)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; kernel->build.groups && i < kernel->params.workgroups; ++i) {
+        sum += in_group(&kernel->build.groups[i]);
+    }
+    return sum;
+}
+
+bool traffic_can_run(const struct gyre_kernel *kernel)
+{
+    uint32_t sends = kernel->build.program.info.max_sends;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        const struct group *group = &kernel->build.groups[i];
+        /* The output tail, not as last peeked: what lies unread there holds the device back. */
+        uint32_t unread = shared_load_relaxed(group->output.tail_word) - group->output.head;
+        if (in_group(group) > 0 && (uint64_t)unread + sends <= group->output.size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The workgroup with the least to do of those that have room in the lane. */
+static struct group *choose_group(struct gyre_kernel *kernel, uint32_t lane)
+{
+    struct group *best = NULL;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        if (in_lane(group, lane) < group->input[lane].size && (!best || in_group(group) < in_group(best))) {
+            best = group;
+        }
+    }
+    return best;
+}
+
+static void place(struct group *group, uint32_t lane, struct staging_entry *entry)
+{
+    struct ring_input *ring = &group->input[lane];
+    group->window[lane][ring->tail & (ring->size - 1)] = entry;
+    ring_input_write(ring,
+                     &(struct ring_message){
+                         .id = entry->id,
+                         .correlation = entry->correlation,
+                         .type = entry->type,
+                         .priority = entry->priority,
+                         .flags = entry->flags,
+                         .extra = entry->extra,
+                     },
+                     entry->payload, entry->size);
+    ring_input_publish(ring);
+}
+
+void traffic_fill(struct gyre_kernel *kernel)
+{
+    bool runs = kernel->state == GYRE_ACTIVE || (kernel->state == GYRE_TERMINATING && kernel->draining);
+    if (!runs || kernel->fault != GYRE_OK) {
+        return;
+    }
+    bool moved = false;
+    for (;;) {
+        struct staging_entry *entry = staging_peek(&kernel->staging);
+        uint32_t lane = entry ? ring_lane(entry->priority) : 0;
+        struct group *group = entry ? choose_group(kernel, lane) : NULL;
+        if (!group) {
+            break;
+        }
+        staging_remove(&kernel->staging, entry);
+        place(group, lane, entry);
+        moved = true;
+    }
+    if (moved) {
+        kernel_wake(kernel);
+    }
+}
+
+static gyre_result failure_of(uint32_t flags)
+{
+    if (!(flags & GYRE_FLAG_FAILED)) {
+        return GYRE_OK;
+    }
+    if (flags & GYRE_FLAG_CUT) {
+        return GYRE_ERROR_LOOP_LIMIT;
+    }
+    return flags & GYRE_FLAG_OVERSENT ? GYRE_ERROR_OVERSENT : GYRE_ERROR_HANDLER;
+}
+
+/* The message that an answer claims to be of, if that can be. */
+static struct staging_entry *match(const struct group *group, const struct ring_message *message)
+{
+    const struct ring_input *ring = &group->input[message->lane];
+    if (message->position - group->acknowledged[message->lane] >= in_lane(group, message->lane)) {
+        return NULL;
+    }
+    struct staging_entry *entry = group->window[message->lane][message->position & (ring->size - 1)];
+    return entry->id == message->id ? entry : NULL;
+}
+
+static void add_answer(struct gyre_kernel *kernel, const struct staging_entry *entry, gyre_result result,
+                       const struct ring_message *message, const void *payload)
+{
+    struct staging_entry *answer = staging_new(&kernel->answers);
+    if (!answer) {
+        kernel_fail(kernel, log_fail(kernel->services.log, GYRE_ERROR_NO_MEMORY,
+                                     "kernel %s: no memory for an answer", kernel->id));
+        return;
+    }
+    answer->id = entry->id;
+    answer->correlation = entry->correlation;
+    answer->priority = entry->priority;
+    answer->result = (uint32_t)result;
+    answer->extra = message ? message->extra : 0;
+    answer->flags = entry->flags & GYRE_FLAG_REDELIVERED ? GYRE_REPLY_REDELIVERED : 0;
+    answer->flags |= message && message->flags & GYRE_FLAG_REDELIVERED ? GYRE_REPLY_REDELIVERED : 0;
+    answer->flags |= message ? 0 : GYRE_REPLY_SILENT;
+    if (message && result == GYRE_OK) {
+        answer->size = kernel->build.program.info.output.data_size;
+        memcpy(answer->payload, payload, answer->size);
+    }
+    staging_add(&kernel->answers, answer);
+}
+
+static void take_answer(struct gyre_kernel *kernel, struct group *group, enum ring_peek peeked,
+                        const struct ring_message *message, const void *payload)
+{
+    struct staging_entry *entry = peeked == RING_MESSAGE ? match(group, message) : NULL;
+    if (!entry) {
+        kernel->stats.corrupt += 1;
+        log_say(kernel->services.log, GYRE_LOG_WARNING,
+                "kernel %s: an answer whose header cannot be was thrown away (does the handler write outside of "
+                "GYRE_OUT?)",
+                kernel->id);
+        return;
+    }
+    gyre_result result = failure_of(message->flags);
+    if (result != GYRE_OK) {
+        entry->result = (uint32_t)result;
+        kernel->stats.last_error = result;
+        kernel->stats.last_error_code = message->extra;
+        kernel->stats.last_error_id = entry->id;
+    }
+    entry->answers += 1;
+    add_answer(kernel, entry, result, message, payload);
+}
+
+static bool answers_are_full(const struct gyre_kernel *kernel)
+{
+    bool spills = kernel->state == GYRE_TERMINATING || kernel->state == GYRE_TERMINATED;
+    return staging_is_full(&kernel->answers) && !spills;
+}
+
+/* False when the answers are full and something is left. */
+static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
+{
+    while (kernel->fault == GYRE_OK) {
+        struct ring_message message;
+        const void *payload = NULL;
+        enum ring_peek peeked = ring_output_peek(&group->output, !kernel->in_flight, &message, &payload);
+        if (peeked == RING_EMPTY) {
+            break;
+        }
+        if (!payload) {
+            kernel_fail(kernel, log_fail(kernel->services.log, GYRE_ERROR_CORRUPT,
+                                         "kernel %s: the device's output index cannot be", kernel->id));
+            break;
+        }
+        if (answers_are_full(kernel)) {
+            return false;
+        }
+        take_answer(kernel, group, peeked, &message, payload);
+        ring_output_release(&group->output);
+    }
+    return true;
+}
+
+/* One message is done. */
+static void acknowledge(struct gyre_kernel *kernel, struct staging_entry *entry)
+{
+    if (entry->result == GYRE_OK) {
+        kernel->stats.processed += 1;
+    } else {
+        kernel->stats.failed += 1;
+    }
+    if (!entry->answers && kernel->params.report_silent) {
+        add_answer(kernel, entry, GYRE_OK, NULL, NULL);
+    }
+    staging_recycle(&kernel->staging, entry);
+}
+
+static void collect_acknowledgements(struct gyre_kernel *kernel, struct group *group)
+{
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        struct ring_input *ring = &group->input[lane];
+        while (group->acknowledged[lane] != ring->head) {
+            struct staging_entry **slot = &group->window[lane][group->acknowledged[lane] & (ring->size - 1)];
+            acknowledge(kernel, *slot);
+            *slot = NULL;
+            group->acknowledged[lane] += 1;
+        }
+    }
+}
+
+static void collect_group(struct gyre_kernel *kernel, struct group *group)
+{
+    /* Heads before answers: the device stores them in the other order, so every acknowledged message's answers are seen,
+     * and one without any is silent. */
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        if (!ring_input_refresh(&group->input[lane])) {
+            kernel_fail(kernel, log_fail(kernel->services.log, GYRE_ERROR_CORRUPT,
+                                         "kernel %s: the device's input index cannot be", kernel->id));
+            return;
+        }
+    }
+    if (!collect_answers(kernel, group)) {
+        kernel->held = true;
+    } else if (kernel->fault == GYRE_OK) {
+        collect_acknowledgements(kernel, group);
+    }
+}
+
+void traffic_collect(struct gyre_kernel *kernel)
+{
+    if ((kernel->in_flight && !kernel->live) || kernel->fault != GYRE_OK) {
+        return; /* STRICT: nothing is read while a submission may write */
+    }
+    uint64_t before = kernel->answers.count;
+    kernel->held = false;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        collect_group(kernel, &kernel->build.groups[i]);
+    }
+    if (kernel->answers.count != before) {
+        kernel_wake(kernel);
+    }
+}
+
+/* Takes back what the device has not consumed. */
+static uint64_t empty_windows(struct gyre_kernel *kernel, void (*dispose)(struct staging *, struct staging_entry *))
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+            struct ring_input *ring = &group->input[lane];
+            while (ring->tail != ring->head) {
+                ring_input_withdraw(ring);
+                struct staging_entry **slot = &group->window[lane][ring->tail & (ring->size - 1)];
+                dispose(&kernel->staging, *slot);
+                *slot = NULL;
+                count += 1;
+            }
+        }
+    }
+    return count;
+}
+
+/* A message that was in hand when the driver cut a loop has been begun: its next handler must know. */
+static void mark_begun(struct gyre_kernel *kernel)
+{
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        if (group->begun_lane) {
+            struct ring_input *ring = &group->input[group->begun_lane - 1];
+            if (ring->tail != ring->head) {
+                group->window[group->begun_lane - 1][ring->head & (ring->size - 1)]->flags |= GYRE_FLAG_REDELIVERED;
+                kernel->stats.redelivered += 1;
+            }
+            group->begun_lane = 0;
+        }
+    }
+}
+
+void traffic_take_back(struct gyre_kernel *kernel)
+{
+    mark_begun(kernel);
+    kernel->refilled = empty_windows(kernel, staging_put_back) > 0 || kernel->refilled;
+}
+
+uint64_t traffic_drop(struct gyre_kernel *kernel)
+{
+    uint64_t dropped = kernel->build.groups ? empty_windows(kernel, staging_recycle) : 0;
+    for (struct staging_entry *entry = staging_take(&kernel->staging); entry; entry = staging_take(&kernel->staging)) {
+        staging_recycle(&kernel->staging, entry);
+        dropped += 1;
+    }
+    return dropped;
+}
+
+static gyre_result check_message(const struct gyre_kernel *kernel, const gyre_message *message)
+{
+    const struct log *log = kernel->services.log;
+    const struct spirv_slots *input = &kernel->build.program.info.input;
+    if (message->priority > 255) {
+        return log_fail(log, GYRE_ERROR_INVALID, "kernel %s: priority %u, it must be 0 to 255", kernel->id,
+                        message->priority);
+    }
+    if (message->type != 0) {
+        return log_fail(log, GYRE_ERROR_TYPE, "kernel %s has no message type %u", kernel->id, message->type);
+    }
+    if (!message->data || message->size < input->data_size || message->size > input->padded_size) {
+        return log_fail(log, GYRE_ERROR_SIZE, "kernel %s: a message of %zu bytes, GYRE_INPUT has %u", kernel->id,
+                        message->data ? message->size : 0, input->data_size);
+    }
+    return GYRE_OK;
+}
+
+/* Why nothing can be sent or received any more. */
+static gyre_result broken(const struct gyre_kernel *kernel)
+{
+    return kernel->fault == GYRE_OK && device_is_lost(kernel->services.device) ? GYRE_ERROR_DEVICE_LOST
+                                                                               : kernel->fault;
+}
+
+/* DROP_OLDEST: OK when there is room now, DROPPED when the newcomer is the one to go. */
+static gyre_result drop_oldest(struct gyre_kernel *kernel, uint32_t priority)
+{
+    struct staging_entry *oldest = staging_peek_lowest(&kernel->staging);
+    kernel->stats.dropped += 1;
+    if (!oldest || oldest->priority > priority) {
+        kernel->stats.accepted += 1;
+        return GYRE_ERROR_DROPPED;
+    }
+    staging_remove(&kernel->staging, oldest);
+    staging_recycle(&kernel->staging, oldest);
+    return GYRE_OK;
+}
+
+/* Lock held: until there is room to stage. */
+static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns, bool try)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        gyre_result result = broken(kernel);
+        if (result == GYRE_OK) {
+            result = kernel_allows(kernel, LIFECYCLE_SEND);
+        }
+        if (result != GYRE_OK) {
+            return result;
+        }
+        if (staging_is_full(&kernel->staging)) {
+            traffic_collect(kernel);
+            traffic_fill(kernel);
+            residency_kick(kernel);
+        }
+        if (!staging_is_full(&kernel->staging)) {
+            return GYRE_OK;
+        }
+        if (kernel->params.backpressure == GYRE_DROP_OLDEST) {
+            return drop_oldest(kernel, message->priority);
+        }
+        if (kernel->params.backpressure == GYRE_REJECT || try) {
+            return GYRE_ERROR_FULL;
+        }
+        deadline = deadline ? deadline : base_deadline(timeout_ns);
+        if (!kernel_wait(kernel, deadline)) {
+            return GYRE_ERROR_TIMEOUT;
+        }
+    }
+}
+
+static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message)
+{
+    struct staging_entry *entry = staging_new(&kernel->staging);
+    if (!entry) {
+        return log_fail(kernel->services.log, GYRE_ERROR_NO_MEMORY, "kernel %s: no memory to stage a message",
+                        kernel->id);
+    }
+    entry->id = atomic_fetch_add(kernel->services.next_id, 1);
+    entry->correlation = message->correlation;
+    entry->priority = message->priority;
+    entry->type = message->type;
+    entry->extra = message->key;
+    entry->size = kernel->build.program.info.input.data_size;
+    memcpy(entry->payload, message->data, entry->size);
+    if (message->id) {
+        *message->id = entry->id;
+    }
+    staging_add(&kernel->staging, entry);
+    kernel->stats.accepted += 1;
+    return GYRE_OK;
+}
+
+gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns, bool try)
+{
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = kernel_allows(kernel, LIFECYCLE_SEND);
+    if (result == GYRE_OK) {
+        result = check_message(kernel, message);
+    }
+    if (result == GYRE_OK) {
+        result = make_room(kernel, message, timeout_ns, try);
+    }
+    if (result == GYRE_OK) {
+        result = stage(kernel, message);
+    }
+    if (result == GYRE_OK) {
+        traffic_fill(kernel);
+        if (kernel->staging.count > 0) {
+            traffic_collect(kernel);
+            traffic_fill(kernel);
+        }
+        residency_kick(kernel);
+    } else if (result != GYRE_ERROR_DROPPED) {
+        kernel->stats.rejected += 1;
+    }
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
+static gyre_result hand_over(struct gyre_kernel *kernel, struct staging_entry *entry, gyre_reply *reply)
+{
+    if (reply->data && entry->size > reply->capacity) {
+        return log_fail(kernel->services.log, GYRE_ERROR_SIZE,
+                        "kernel %s: an answer has %u bytes, there is room for %zu", kernel->id, entry->size,
+                        reply->capacity);
+    }
+    if (reply->data) {
+        memcpy(reply->data, entry->payload, entry->size);
+    }
+    reply->size = entry->size;
+    reply->result = (gyre_result)entry->result;
+    reply->code = entry->extra;
+    reply->id = entry->id;
+    reply->correlation = entry->correlation;
+    reply->priority = entry->priority;
+    reply->flags = entry->flags;
+    staging_remove(&kernel->answers, entry);
+    staging_recycle(&kernel->answers, entry);
+    kernel->stats.received += 1;
+    return GYRE_OK;
+}
+
+/* Lock held: what the device has done so far, and more for it to do. */
+static void turn(struct gyre_kernel *kernel)
+{
+    traffic_collect(kernel);
+    traffic_fill(kernel);
+    residency_kick(kernel);
+}
+
+/* Lock held: the next answer, or why there is none now. EMPTY: there may be one later. */
+static gyre_result take(struct gyre_kernel *kernel, gyre_reply *reply)
+{
+    if (kernel->build.groups && (kernel->answers.count == 0 || kernel->held)) {
+        turn(kernel);
+    }
+    struct staging_entry *entry = staging_peek(&kernel->answers);
+    if (entry) {
+        return hand_over(kernel, entry, reply);
+    }
+    if (kernel->state == GYRE_TERMINATED) {
+        return GYRE_ERROR_TERMINATED;
+    }
+    gyre_result result = broken(kernel);
+    return result == GYRE_OK ? GYRE_ERROR_EMPTY : result;
+}
+
+gyre_result traffic_receive(struct gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns, bool try)
+{
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = kernel_allows(kernel, LIFECYCLE_RECEIVE);
+    if (result == GYRE_OK) {
+        result = take(kernel, reply);
+    }
+    uint64_t deadline = 0;
+    while (result == GYRE_ERROR_EMPTY && !try) {
+        deadline = deadline ? deadline : base_deadline(timeout_ns);
+        bool in_time = kernel_wait(kernel, deadline);
+        result = take(kernel, reply);
+        if (result == GYRE_ERROR_EMPTY && !in_time) {
+            result = GYRE_ERROR_TIMEOUT;
+        }
+    }
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
+/* What changes when the device moves. Lock held. */
+static uint64_t progress(const struct gyre_kernel *kernel)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        const struct gyre_StatusLine *line = &kernel->build.groups[i].status->line;
+        sum += shared_load_relaxed(&line->output_tail);
+        for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+            sum += shared_load_relaxed(&line->input_head[lane]);
+        }
+    }
+    return sum;
+}
+
+/* Without the lock: watches the device's words for a while. */
+static void spin(struct gyre_kernel *kernel, uint64_t seen, uint32_t ends, uint64_t until)
+{
+    uint64_t yield_from = base_now_ns() + SPIN_NS;
+    while (progress(kernel) == seen && atomic_load(&kernel->ends) == ends) {
+        uint64_t now = base_now_ns();
+        if (now >= until) {
+            break;
+        }
+        if (now >= yield_from) {
+            sched_yield();
+        } else {
+            base_pause();
+        }
+    }
+}
+
+bool kernel_wait(struct gyre_kernel *kernel, uint64_t deadline)
+{
+    if (base_remaining_ns(deadline) == 0) {
+        return false;
+    }
+    bool watches = kernel->in_flight && kernel->live;
+    if (watches) {
+        uint64_t seen = progress(kernel);
+        uint32_t ends = (uint32_t)atomic_load(&kernel->ends);
+        uint64_t until = base_now_ns() + YIELD_NS;
+        pthread_mutex_unlock(&kernel->lock);
+        spin(kernel, seen, ends, until < deadline ? until : deadline);
+        pthread_mutex_lock(&kernel->lock);
+        if (progress(kernel) != seen || atomic_load(&kernel->ends) != ends) {
+            return true;
+        }
+    }
+    uint64_t slice = watches && kernel->in_flight ? base_now_ns() + SLICE_NS : BASE_FOREVER;
+    kernel->waiters += 1;
+    base_cond_wait(&kernel->changed, &kernel->lock, slice < deadline ? slice : deadline);
+    kernel->waiters -= 1;
+    return base_remaining_ns(deadline) > 0;
+}

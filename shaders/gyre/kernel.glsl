@@ -1,0 +1,625 @@
+/* Include this after #define GYRE_INPUT and GYRE_OUTPUT (your structs), before your main():
+ *
+ *     void main()
+ *     {
+ *         while (gyre_receive()) {          // false: this residency must end, return from main
+ *             GYRE_OUT.sum = GYRE_IN.a + GYRE_IN.b;
+ *             gyre_send();
+ *         }
+ *     }
+ *
+ * GYRE_IN       the message, inside its ring slot; read-only
+ * GYRE_OUT      the next answer, inside its ring slot; write every member, reads give anything
+ * GYRE_SELF     with #define GYRE_STATE S: the workgroup's own S, kept across residencies, zero at first
+ *
+ * gyre_receive, gyre_send, gyre_fail, gyre_should_terminate and gyre_is_active must be reached by all invocations of the
+ * workgroup (uniform control flow). A message is acknowledged, and its answers appear and its changes of GYRE_SELF
+ * count, at the next gyre_receive() or at the return from main. Changes to your own buffers (set 1 and up) are not undone
+ * when a message is done again: gyre_redelivered() tells.
+ */
+#ifndef GYRE_KERNEL_GLSL
+#define GYRE_KERNEL_GLSL
+
+#ifndef GYRE_INPUT
+#error "#define GYRE_INPUT (the struct of a message) before including gyre/kernel.glsl"
+#define GYRE_INPUT uint
+#endif
+#ifndef GYRE_OUTPUT
+#error "#define GYRE_OUTPUT (the struct of an answer) before including gyre/kernel.glsl"
+#define GYRE_OUTPUT uint
+#endif
+#ifndef GYRE_MAX_SENDS
+#define GYRE_MAX_SENDS 1 /* answers to one message, at most */
+#endif
+
+#ifndef GYRE_NO_MEMORY_MODEL
+#extension GL_KHR_memory_scope_semantics : require
+#pragma use_vulkan_memory_model
+#endif
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_basic : require
+
+#include "wire.h"
+#include "ring.glsl"
+
+/* What lies between two acknowledgements. */
+#define GYRE_HAND_EMPTY 0u
+#define GYRE_HAND_PROLOGUE 1u /* main before the first gyre_receive(): its state counts like a message's */
+#define GYRE_HAND_MESSAGE 2u
+
+/* Decided by the leader alone, read by all: a loop that ends for one lane must end for all of them. */
+shared uint gyre_shared_input;
+shared uint gyre_shared_flags;
+shared uint gyre_shared_output;
+shared uint gyre_shared_goes_on;
+shared uint gyre_shared_cut;
+shared uint gyre_shared_command;
+
+/* The same in every invocation. */
+uint gyre_hand = GYRE_HAND_EMPTY;
+uint gyre_input_slot = 0u;
+uint gyre_output_slot = 0u; /* of the first answer */
+uint gyre_output_at = 0u;   /* of the next one */
+uint gyre_sends = 0u;
+uint gyre_oversent = 0u;
+uint gyre_failed = 0u;
+uint gyre_fail_code = 0u;
+uint gyre_message_flags = 0u;
+uint gyre_state_at = 0u; /* index of the working copy */
+uint gyre_first = 0u;
+bool gyre_over = false; /* this residency has been told to end */
+
+/* The leader's cursors: this workgroup is the only consumer of its input and the only producer of its output. */
+uvec4 gyre_input_head = uvec4(0u);
+uint gyre_output_tail = 0u;
+uint gyre_output_head = 0u;
+uint gyre_lane = 0u;
+uint gyre_doorbell = 0u;
+uint gyre_more = 1u; /* lanes may hold something though the doorbell has not moved */
+uint gyre_fuel = 0u;
+uint gyre_left = 0u;
+uint gyre_stamped = 0u;
+uint gyre_goes_on = 0u;
+uint gyre_redo_lane = 0u; /* 1 + lane, as in gyre_Exit.claimed */
+
+/* The leader's counts for gyre_Exit. */
+uint gyre_messages = 0u;
+uint gyre_failures = 0u;
+uint gyre_live = 0u;
+uint gyre_redone = 0u;
+uint gyre_polls = 0u;
+
+#define gyre_group gl_WorkGroupID.x
+#define gyre_host gyre_control[gyre_group].host
+#define gyre_window gyre_control[gyre_group].window
+#define gyre_exit gyre_status[gyre_group].exits[gyre_link]
+
+#define GYRE_IN gyre_input_slots[gyre_input_slot].data
+#define GYRE_OUT gyre_output_slots[gyre_output_at].data
+#ifdef GYRE_STATE
+#define GYRE_SELF gyre_state_copies[gyre_state_at]
+#endif
+
+bool gyre_leads()
+{
+    return gl_LocalInvocationIndex == 0u;
+}
+
+bool gyre_is_live()
+{
+    return (gyre_submission.flags & GYRE_SUBMIT_LIVE) != 0u;
+}
+
+/* lavapipe before 24.0.2 runs a row of the workgroup in full subgroups, and the lanes beyond it never leave a loop whose
+ * exit depends on memory. A condition that they fail keeps them out; it uses the subgroup's lane, which no compiler
+ * folds. Seen with 22.3.6 at local_size 1, 3, 4, 7, 12. */
+bool gyre_lane_exists()
+{
+    if ((gyre_quirks & GYRE_QUIRK_PHANTOM_LANES) == 0u) {
+        return true;
+    }
+    uint subgroups = (gyre_local_x + gl_SubgroupSize - 1u) / gl_SubgroupSize;
+    return (gl_SubgroupID % subgroups) * gl_SubgroupSize + gl_SubgroupInvocationID < gyre_local_x;
+}
+
+/* The loop guard. Where the driver cuts loops (lavapipe before 25.0: after 65,535 back-edges of a subgroup, without a
+ * sign), every later loop runs its body once, so a loop of two tells. It must be the last loop before an
+ * acknowledgement. */
+bool gyre_loops_are_whole()
+{
+    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) == 0u) {
+        return true;
+    }
+    uint trips = gyre_submission.guard;
+    uint count = 0u;
+    for (uint i = 0u; i < trips; ++i) {
+        count += 1u;
+    }
+    return count == trips;
+}
+
+/* As above, for the whole workgroup. What each invocation wrote is visible to the leader after it. */
+bool gyre_workgroup_is_whole()
+{
+    bool whole = gyre_loops_are_whole();
+    if (gyre_local_count > 1u) {
+        if (!whole) {
+            gyre_shared_cut = 1u;
+        }
+        gyre_synchronize();
+        whole = gyre_shared_cut == 0u;
+    } else {
+        gyre_fence();
+    }
+    return whole;
+}
+
+/* The committed copy of the state into the working one. Only where a residency can be cut are there two. */
+void gyre_restore_state()
+{
+#ifdef GYRE_STATE
+    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+        uint working = gyre_state_at * gyre_state_size;
+        uint committed = (gyre_state_at ^ 1u) * gyre_state_size;
+        for (uint i = gl_LocalInvocationIndex; i < gyre_state_size; i += gyre_local_count) {
+            gyre_state_words[working + i] = gyre_state_words[committed + i];
+        }
+        gyre_synchronize();
+    }
+#endif
+}
+
+void gyre_commit_state()
+{
+#ifdef GYRE_STATE
+    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_hand != GYRE_HAND_EMPTY) {
+        if (gyre_leads()) {
+            gyre_local[gyre_group].state_copy = gyre_state_at & 1u;
+        }
+        gyre_state_at ^= 1u;
+    }
+#endif
+}
+
+/* Answers of the message in hand, then its acknowledgement. No loop, no wait: nothing can come between. */
+void gyre_publish(uint answers)
+{
+    gyre_output_tail += answers;
+    gyre_input_head[gyre_lane] += 1u;
+    gyre_local[gyre_group].output_tail = gyre_output_tail;
+    gyre_local[gyre_group].input_head[gyre_lane] = gyre_input_head[gyre_lane];
+    /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
+     * one of gyre_refuse(). */
+    gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
+    /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
+    gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_input_head[gyre_lane]);
+    gyre_messages += 1u;
+    gyre_left -= 1u;
+}
+
+void gyre_write_header(uint slot, uint sequence, uint flags, uint extra)
+{
+    gyre_Header from = gyre_input_slots[gyre_input_slot].header;
+    gyre_output_slots[slot].header.info =
+        (from.info & 0x00ffffffu) | ((flags | gyre_message_flags) << GYRE_INFO_FLAGS_SHIFT);
+    gyre_output_slots[slot].header.id_low = from.id_low;
+    gyre_output_slots[slot].header.id_high = from.id_high;
+    gyre_output_slots[slot].header.correlation_low = from.correlation_low;
+    gyre_output_slots[slot].header.correlation_high = from.correlation_high;
+    gyre_output_slots[slot].header.extra = extra;
+    gyre_output_slots[slot].header.position = gyre_input_head[gyre_lane];
+    gyre_output_slots[slot].header.sequence = sequence;
+}
+
+uint gyre_output_slot_of(uint index)
+{
+    return gyre_group * gyre_output_size + (index & (gyre_output_size - 1u));
+}
+
+/* The answer of a message that failed: a header with a code. */
+void gyre_write_failure(uint flags, uint code)
+{
+    gyre_write_header(gyre_output_slot, gyre_output_tail + 1u, flags | GYRE_FLAG_FAILED, code);
+}
+
+/* Ends what is in hand: all of it counts, or (the driver cut a loop) none of it. */
+bool gyre_finish()
+{
+    bool failed = (gyre_failed | gyre_oversent) != 0u;
+    if (gyre_leads() && failed && gyre_hand == GYRE_HAND_MESSAGE) {
+        gyre_write_failure(gyre_failed != 0u ? 0u : GYRE_FLAG_OVERSENT, gyre_fail_code);
+    }
+    if (!gyre_workgroup_is_whole()) {
+        return false;
+    }
+    if (gyre_leads()) {
+        if (gyre_hand == GYRE_HAND_MESSAGE) {
+            gyre_publish(failed ? 1u : gyre_sends);
+            gyre_failures += failed ? 1u : 0u;
+        }
+        if (gyre_hand == GYRE_HAND_PROLOGUE) {
+            gyre_local[gyre_group].ran = 1u;
+        }
+    }
+    gyre_commit_state();
+    gyre_first = 0u;
+    gyre_hand = GYRE_HAND_EMPTY;
+    return true;
+}
+
+/* Must stand before the break that it explains: compilers fold what stands behind a loop, and a cut loop is left without
+ * any break. */
+void gyre_stamp(uint reason)
+{
+    gyre_store(gyre_exit.stamp, gyre_submission.serial << 8 | reason);
+    gyre_stamped = reason;
+}
+
+/* The tail of a lane: as of the submission, or (LIVE) as of now. */
+uint gyre_tail_of(uint lane, bool live)
+{
+    return live ? gyre_load(gyre_host.input_tail[lane]) : gyre_window.input_tail[lane];
+}
+
+uint gyre_slot_of(uint lane, uint index)
+{
+    return (gyre_group * GYRE_LANES + lane) * gyre_input_size + (index & (gyre_input_size - 1u));
+}
+
+/* The most urgent lane that holds a message: GYRE_LANES when none does. */
+uint gyre_find(bool live)
+{
+    /* No loop: its back-edges would count where the driver counts them. */
+    uint found = gyre_tail_of(0u, live) != gyre_input_head[0] ? 0u : GYRE_LANES;
+    found = gyre_tail_of(1u, live) != gyre_input_head[1] ? 1u : found;
+    found = gyre_tail_of(2u, live) != gyre_input_head[2] ? 2u : found;
+    return gyre_tail_of(3u, live) != gyre_input_head[3] ? 3u : found;
+}
+
+bool gyre_has_room(bool live)
+{
+    if (gyre_output_tail + gyre_max_sends - gyre_output_head > gyre_output_size && live) {
+        gyre_output_head = gyre_load(gyre_host.output_head);
+    }
+    return gyre_output_tail + gyre_max_sends - gyre_output_head <= gyre_output_size;
+}
+
+void gyre_claim(uint lane)
+{
+    uint index = gyre_input_head[lane];
+    gyre_lane = lane;
+    gyre_shared_input = gyre_slot_of(lane, index);
+    gyre_shared_output = gyre_output_slot_of(gyre_output_tail);
+    gyre_shared_flags = 0u;
+    if (gyre_redo_lane == lane + 1u) {
+        gyre_shared_flags = GYRE_FLAG_REDELIVERED;
+        gyre_local[gyre_group].claimed_lane = 0u;
+        gyre_redo_lane = 0u;
+        gyre_redone += 1u;
+    }
+    if (int(index - gyre_window.input_tail[lane]) >= 0) {
+        gyre_live += 1u;
+    }
+    gyre_goes_on = 1u;
+}
+
+/* What the host says: 0, or why to leave. Only LIVE hears it during a submission. */
+uint gyre_called_away()
+{
+    uint command = gyre_load(gyre_host.command);
+    if (command != GYRE_COMMAND_RUN) {
+        return command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
+    }
+    return gyre_load(gyre_host.yield) == gyre_submission.serial ? GYRE_EXIT_YIELD : 0u;
+}
+
+uint gyre_poll_doorbell()
+{
+    uint bell = gyre_load(gyre_host.doorbell);
+    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+        /* Several looks to a back-edge: those are what this driver runs out of. */
+        bell = gyre_load(gyre_host.doorbell);
+        bell = gyre_load(gyre_host.doorbell);
+        bell = gyre_load(gyre_host.doorbell);
+    }
+    return bell;
+}
+
+/* One look at the rings: true when there is a decision. */
+bool gyre_look(bool live, inout uint idle)
+{
+    uint away = live ? gyre_called_away() : 0u;
+    if (away != 0u) {
+        gyre_stamp(away);
+        return true;
+    }
+    uint reason = GYRE_EXIT_IDLE;
+    uint bell = live ? gyre_poll_doorbell() : 0u;
+    if (!live || gyre_more != 0u || bell != gyre_doorbell) {
+        uint lane = gyre_find(live);
+        if (lane == GYRE_LANES) {
+            gyre_doorbell = bell;
+            gyre_more = 0u;
+        } else {
+            gyre_more = 1u;
+            if (!gyre_has_room(live)) {
+                reason = GYRE_EXIT_OUTPUT;
+            } else {
+                uint index = gyre_input_head[lane];
+                /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that
+                 * overtook its slot shows here, and is looked at again. */
+                gyre_poll_fence();
+                if (gyre_load(gyre_input_slots[gyre_slot_of(lane, index)].header.sequence) == index + 1u) {
+                    gyre_claim(lane);
+                    return true;
+                }
+            }
+        }
+    }
+    if (!live || idle == 0u) {
+        gyre_stamp(reason);
+        return true;
+    }
+    idle -= 1u;
+    gyre_polls += 1u;
+    return false;
+}
+
+/* The leader's part of gyre_receive(): a message, or the reason why there is none. */
+void gyre_decide()
+{
+    bool live = gyre_is_live();
+    uint idle = gyre_submission.idle_polls;
+    gyre_goes_on = 0u;
+    if (gyre_left == 0u) {
+        gyre_stamp(GYRE_EXIT_BUDGET);
+    } else {
+        for (;;) {
+            if (gyre_fuel == 0u) {
+                gyre_stamp(GYRE_EXIT_FUEL);
+                break;
+            }
+            gyre_fuel -= 1u;
+            if (gyre_look(live, idle)) {
+                break;
+            }
+        }
+    }
+    gyre_shared_goes_on = gyre_goes_on;
+}
+
+/* Next message. False: return from main. */
+bool gyre_receive()
+{
+    gyre_over = gyre_over || !gyre_finish();
+    if (gyre_over) {
+        return false;
+    }
+    if (gyre_leads()) {
+        gyre_decide();
+    }
+    gyre_synchronize();
+    gyre_over = gyre_shared_goes_on == 0u;
+    if (gyre_over) {
+        return false;
+    }
+    gyre_hand = GYRE_HAND_MESSAGE;
+    gyre_input_slot = gyre_shared_input;
+    gyre_output_slot = gyre_shared_output;
+    gyre_output_at = gyre_output_slot;
+    gyre_message_flags =
+        gyre_shared_flags | gyre_input_slots[gyre_input_slot].header.info >> GYRE_INFO_FLAGS_SHIFT;
+    gyre_sends = 0u;
+    gyre_oversent = 0u;
+    gyre_failed = 0u;
+    gyre_restore_state();
+    return true;
+}
+
+/* GYRE_OUT is an answer; GYRE_OUT becomes the next one. */
+void gyre_send()
+{
+    if (gyre_hand != GYRE_HAND_MESSAGE) {
+        return;
+    }
+    if (gyre_sends == gyre_max_sends) {
+        gyre_oversent = 1u;
+        return;
+    }
+    if (gyre_leads()) {
+        gyre_write_header(gyre_output_at, gyre_output_tail + gyre_sends + 1u, 0u, 0u);
+    }
+    gyre_sends += 1u;
+    /* After the last one GYRE_OUT stays on it: what lies behind may be unread. */
+    uint next = min(gyre_sends, gyre_max_sends - 1u);
+    uint first = gyre_output_slot - gyre_group * gyre_output_size;
+    gyre_output_at = gyre_group * gyre_output_size + ((first + next) & (gyre_output_size - 1u));
+}
+
+/* The message failed: its answers so far are void, its sender gets `code`. The handler goes on. */
+void gyre_fail(uint code)
+{
+    gyre_failed = 1u;
+    gyre_fail_code = code;
+}
+
+/* What the host wants, by now in LIVE, as of the submission in STRICT. */
+uint gyre_command()
+{
+    if (gyre_local_count == 1u) {
+        return gyre_is_live() ? gyre_load(gyre_host.command) : GYRE_COMMAND_RUN;
+    }
+    if (gyre_leads()) {
+        gyre_shared_command = gyre_is_live() ? gyre_load(gyre_host.command) : GYRE_COMMAND_RUN;
+    }
+    gyre_synchronize();
+    uint command = gyre_shared_command;
+    gyre_synchronize();
+    return command;
+}
+
+bool gyre_should_terminate()
+{
+    return gyre_command() == GYRE_COMMAND_TERMINATE;
+}
+
+bool gyre_is_active()
+{
+    return gyre_command() == GYRE_COMMAND_RUN;
+}
+
+/* True before the first gyre_receive(), until what main did there has counted once in the kernel's life. */
+bool gyre_first_run()
+{
+    return gyre_first != 0u;
+}
+
+bool gyre_redelivered()
+{
+    return (gyre_message_flags & GYRE_FLAG_REDELIVERED) != 0u;
+}
+
+uint gyre_message_type()
+{
+    return gyre_input_slots[gyre_input_slot].header.info & 0xffffu;
+}
+
+uint gyre_message_priority()
+{
+    return gyre_input_slots[gyre_input_slot].header.info >> GYRE_INFO_PRIORITY_SHIFT & 0xffu;
+}
+
+uint gyre_message_key()
+{
+    return gyre_input_slots[gyre_input_slot].header.extra;
+}
+
+uvec2 gyre_message_correlation()
+{
+    gyre_Header header = gyre_input_slots[gyre_input_slot].header;
+    return uvec2(header.correlation_low, header.correlation_high);
+}
+
+/* The kernel's number in its runtime. */
+uvec2 gyre_kernel_id()
+{
+    return uvec2(gyre_submission.kernel_low, gyre_submission.kernel_high);
+}
+
+/* The warm-up: every binding is touched, no handler runs. */
+void gyre_warm_up()
+{
+    if (gyre_leads()) {
+        uint first = gyre_submission.first_index;
+        gyre_local[gyre_group].output_tail = first;
+        gyre_store(gyre_status[gyre_group].line.output_tail, first);
+        for (uint lane = 0u; lane < GYRE_LANES; ++lane) {
+            gyre_local[gyre_group].input_head[lane] = first;
+            gyre_store(gyre_status[gyre_group].line.input_head[lane], first);
+        }
+        for (uint link = 0u; link <= GYRE_CHAIN_MAX; ++link) {
+            gyre_groups[link].x = 0u;
+            gyre_groups[link].y = 1u;
+            gyre_groups[link].z = 1u;
+        }
+        gyre_stamp(GYRE_EXIT_WARM_UP);
+    }
+}
+
+void gyre_begin()
+{
+    gyre_first = gyre_local[gyre_group].ran == 0u ? 1u : 0u;
+    gyre_state_at = gyre_group * 2u;
+    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+        gyre_state_at += gyre_local[gyre_group].state_copy ^ 1u;
+    }
+    gyre_hand = GYRE_HAND_PROLOGUE;
+    if (gyre_leads()) {
+        gyre_shared_cut = 0u;
+        gyre_LocalLine line = gyre_local[gyre_group];
+        gyre_input_head =
+            uvec4(line.input_head[0], line.input_head[1], line.input_head[2], line.input_head[3]);
+        gyre_output_tail = line.output_tail;
+        gyre_output_head = gyre_window.output_head;
+        gyre_fuel = gyre_submission.fuel;
+        gyre_left = line.serial == gyre_submission.serial ? line.left : gyre_submission.budget;
+        bool forget = (gyre_submission.flags & GYRE_SUBMIT_FORGET) != 0u;
+        gyre_redo_lane = forget && gyre_link == 0u ? 0u : line.claimed_lane;
+        gyre_exit.began = gyre_submission.serial;
+        if (gyre_link == 0u) {
+            /* The rest of the chain runs only if a dispatch before it asks. A workgroup that starts late may take the
+             * wish of another one back: the host submits again. */
+            for (uint link = 1u; link < GYRE_CHAIN_MAX; ++link) {
+                gyre_store(gyre_groups[link].x, 0u);
+            }
+        }
+    }
+    /* The copy of the state, and what the leader wrote. */
+    gyre_synchronize();
+    gyre_restore_state();
+}
+
+/* A message that the driver cut though the residency had done nothing else can never be whole: it fails by name. Any
+ * other is done again by the next residency. */
+void gyre_refuse()
+{
+    if (gyre_messages == 0u && gyre_polls == 0u) {
+        gyre_write_failure(GYRE_FLAG_CUT, 0u);
+        gyre_fence();
+        gyre_publish(1u);
+        gyre_failures += 1u;
+        gyre_redo_lane = 0u;
+    } else {
+        gyre_redo_lane = gyre_lane + 1u;
+    }
+}
+
+/* No loop in here: it must hold when the driver cuts them all. */
+void gyre_end()
+{
+    bool whole = gyre_finish();
+    if (gyre_leads()) {
+        if (gyre_stamped == 0u) {
+            if (!whole && gyre_hand == GYRE_HAND_MESSAGE) {
+                gyre_refuse();
+            }
+            gyre_stamp(whole ? GYRE_EXIT_RETURNED : GYRE_EXIT_CUT);
+        }
+        gyre_local[gyre_group].claimed_lane = gyre_redo_lane;
+        gyre_local[gyre_group].serial = gyre_submission.serial;
+        gyre_local[gyre_group].left = gyre_left;
+        gyre_exit.messages = gyre_messages;
+        gyre_exit.failed = gyre_failures;
+        gyre_exit.live = gyre_live;
+        gyre_exit.redone = gyre_redone;
+        gyre_exit.polls = gyre_polls;
+        gyre_exit.claimed = gyre_redo_lane;
+        if (gyre_stamped == GYRE_EXIT_FUEL || gyre_stamped == GYRE_EXIT_CUT) {
+            /* The same words from every workgroup that goes on. */
+            gyre_store(gyre_groups[gyre_link + 1u].x, gyre_submission.workgroups);
+        }
+    }
+}
+
+void gyre_handler();
+
+void main()
+{
+    if (gyre_lane_exists()) {
+        if (gyre_submission.version != gyre_wire_version) {
+            if (gyre_leads()) {
+                gyre_stamp(GYRE_EXIT_VERSION);
+            }
+        } else if ((gyre_submission.flags & GYRE_SUBMIT_WARM_UP) != 0u) {
+            gyre_warm_up();
+        } else {
+            gyre_begin();
+            gyre_handler();
+            gyre_end();
+        }
+    }
+}
+
+#define main gyre_handler
+
+#endif

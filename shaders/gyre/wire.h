@@ -1,0 +1,211 @@
+/* What host and device share: one text for C and GLSL.
+ *
+ * Every ring has one producer and one consumer. Indices are free-running 32-bit counters, masked only when a slot is
+ * touched; a ring of `size` slots (a power of two) is empty at tail == head and full at tail - head == size.
+ *
+ * Each workgroup of a kernel has, of its own: GYRE_LANES input rings (one per priority band, filled by the host), one
+ * output ring, one gyre_HostLine, one gyre_WindowLine, one gyre_StatusLine, GYRE_CHAIN_MAX gyre_Exit records and one
+ * gyre_LocalLine. A word is written by one side only:
+ *
+ *   binding 0  control  host    gyre_Submission, then per workgroup a gyre_HostLine and a gyre_WindowLine
+ *   binding 1  status   device  per workgroup a gyre_StatusLine and its exit records
+ *   binding 2  input    host    GYRE_LANES * input_size slots per workgroup
+ *   binding 3  output   device  output_size slots per workgroup
+ *   binding 4  local    device  (never mapped) gyre_LocalLine per workgroup
+ *   binding 5  state    device  (never mapped) two copies of GYRE_STATE per workgroup, seen also as words
+ *   binding 6  indirect device  group counts of the chained dispatches
+ *
+ * STRICT: the device reads only what lay there before the submission (gyre_Submission, gyre_WindowLine, slots below
+ * gyre_WindowLine.input_tail). LIVE: it polls gyre_HostLine as well, which the host writes at any time.
+ */
+#ifndef GYRE_WIRE_H
+#define GYRE_WIRE_H
+
+/* Raised with every change in this file. Host and shader compare it before anything else. */
+#define GYRE_WIRE_VERSION 1u
+
+#define GYRE_LANES 4u
+#define GYRE_CHAIN_MAX 16u
+
+#define GYRE_BINDING_CONTROL 0
+#define GYRE_BINDING_STATUS 1
+#define GYRE_BINDING_INPUT 2
+#define GYRE_BINDING_OUTPUT 3
+#define GYRE_BINDING_LOCAL 4
+#define GYRE_BINDING_STATE 5
+#define GYRE_BINDING_INDIRECT 6
+#define GYRE_BINDING_COUNT 7
+
+/* Specialisation constants of the engine; a user's own may have any id below. */
+#define GYRE_SPEC_VERSION 2000
+#define GYRE_SPEC_MAX_SENDS 2001
+#define GYRE_SPEC_LOCAL_COUNT 2002
+#define GYRE_SPEC_INPUT_SIZE 2003
+#define GYRE_SPEC_OUTPUT_SIZE 2004
+#define GYRE_SPEC_STATE_WORDS 2005
+#define GYRE_SPEC_QUIRKS 2006
+#define GYRE_SPEC_LOCAL_X 2007
+
+/* Quirks of a driver that the shader works around. */
+#define GYRE_QUIRK_LOOPS_CUT 1u     /* loops end by themselves: the loop guard and the second copy of the state */
+#define GYRE_QUIRK_PHANTOM_LANES 2u /* lanes beyond the workgroup keep loops alive: keep them out of the handler */
+
+/* gyre_Submission.flags */
+#define GYRE_SUBMIT_WARM_UP 1u /* set the cursors, run no handler */
+#define GYRE_SUBMIT_LIVE 2u    /* poll gyre_HostLine */
+#define GYRE_SUBMIT_FORGET 4u  /* the input rings were refilled: what was claimed before is not at their heads */
+
+/* gyre_HostLine.command */
+#define GYRE_COMMAND_RUN 0u
+#define GYRE_COMMAND_PAUSE 1u
+#define GYRE_COMMAND_TERMINATE 2u
+
+/* Why a residency ended. 0 is written by nobody: a dispatch without a reason was cut by the driver before main's end. */
+#define GYRE_EXIT_NONE 0u
+#define GYRE_EXIT_WARM_UP 1u
+#define GYRE_EXIT_IDLE 2u      /* nothing to do: the window is done (STRICT) or nothing came for the idle time (LIVE) */
+#define GYRE_EXIT_FUEL 3u      /* out of loop back-edges */
+#define GYRE_EXIT_BUDGET 4u    /* out of its message budget */
+#define GYRE_EXIT_YIELD 5u     /* the host asked to make room for another kernel */
+#define GYRE_EXIT_PAUSE 6u
+#define GYRE_EXIT_TERMINATE 7u
+#define GYRE_EXIT_OUTPUT 8u    /* no room for the next message's output */
+#define GYRE_EXIT_RETURNED 9u  /* the handler returned from main by itself */
+#define GYRE_EXIT_CUT 10u      /* the driver cut a loop; the message in hand was not acknowledged */
+#define GYRE_EXIT_VERSION 11u  /* the shader was made with another version of this file */
+#define GYRE_EXIT_COUNT 12u
+
+/* gyre_Header.info: type in bits 0-15, priority in 16-23, flags in 24-31. */
+#define GYRE_INFO_PRIORITY_SHIFT 16
+#define GYRE_INFO_FLAGS_SHIFT 24
+#define GYRE_FLAG_REDELIVERED 1u
+#define GYRE_FLAG_FAILED 2u   /* output: `extra` is the handler's code */
+#define GYRE_FLAG_CUT 4u      /* output: with FAILED; the handler's loops exceed what the driver runs */
+#define GYRE_FLAG_OVERSENT 8u /* output: with FAILED; more than GYRE_MAX_SENDS answers */
+
+#ifdef __cplusplus
+#error "wire.h is for C and GLSL"
+#endif
+#ifdef GYRE_WIRE_C
+#include <stddef.h>
+#include <stdint.h>
+typedef uint32_t gyre_word;
+#define GYRE_WIRE_STRUCT(name) struct name
+#define GYRE_WIRE_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type);
+#define GYRE_WIRE_AT(type, member, bytes) \
+    _Static_assert(offsetof(struct type, member) == (bytes), #type "." #member);
+#else
+#define gyre_word uint
+#define GYRE_WIRE_STRUCT(name) name
+#define GYRE_WIRE_SIZE(type, bytes)
+#define GYRE_WIRE_AT(type, member, bytes)
+#endif
+
+/* In front of every message, both ways. `sequence` is the slot's index + 1, written last, so that a reader to whom the
+ * tail came before the payload sees that the slot is not there yet. */
+struct gyre_Header {
+    gyre_word sequence;
+    gyre_word info;
+    gyre_word id_low;
+    gyre_word id_high;
+    gyre_word correlation_low;
+    gyre_word correlation_high;
+    gyre_word extra;    /* input: the key; output: the code of gyre_fail() */
+    gyre_word position; /* output: which input it answers, index in its lane's ring */
+};
+GYRE_WIRE_SIZE(gyre_Header, 32)
+
+/* Written before a submission, untouched until it has ended. */
+struct gyre_Submission {
+    gyre_word version;
+    gyre_word flags;
+    gyre_word serial; /* of the submission, never 0, in 24 bits */
+    gyre_word fuel;   /* loop back-edges per dispatch */
+    gyre_word budget; /* messages per submission and workgroup */
+    gyre_word idle_polls;
+    gyre_word guard;       /* trip count of the loop guard; its value must not be known to the compiler */
+    gyre_word first_index; /* where the indices of all rings start (warm-up) */
+    gyre_word workgroups;
+    gyre_word kernel_low;
+    gyre_word kernel_high;
+    gyre_word reserved[21];
+};
+GYRE_WIRE_SIZE(gyre_Submission, 128)
+
+/* Live words from the host. */
+struct gyre_HostLine {
+    gyre_word command;
+    gyre_word yield;    /* == serial: leave at the next message boundary */
+    gyre_word doorbell; /* moves with every publication */
+    gyre_word output_head;
+    gyre_word input_tail[GYRE_LANES];
+    gyre_word reserved[24];
+};
+GYRE_WIRE_SIZE(gyre_HostLine, 128)
+GYRE_WIRE_AT(gyre_HostLine, input_tail, 16)
+
+/* The same words as they were at the submission. */
+struct gyre_WindowLine {
+    gyre_word input_tail[GYRE_LANES];
+    gyre_word output_head;
+    gyre_word reserved[27];
+};
+GYRE_WIRE_SIZE(gyre_WindowLine, 128)
+
+struct gyre_ControlLine {
+    GYRE_WIRE_STRUCT(gyre_HostLine) host;
+    GYRE_WIRE_STRUCT(gyre_WindowLine) window;
+};
+GYRE_WIRE_SIZE(gyre_ControlLine, 256)
+
+/* From the device, one line: how far it is. output_tail is stored before input_head. */
+struct gyre_StatusLine {
+    gyre_word output_tail;
+    gyre_word input_head[GYRE_LANES];
+    gyre_word reserved[27];
+};
+GYRE_WIRE_SIZE(gyre_StatusLine, 128)
+
+/* One per dispatch of a chain and workgroup. */
+struct gyre_Exit {
+    gyre_word stamp;    /* serial << 8 | GYRE_EXIT_...; written at the exit, so an old serial says "cut" */
+    gyre_word began;    /* serial, written first */
+    gyre_word messages; /* acknowledged */
+    gyre_word failed;   /* of these, by gyre_fail() or by the engine */
+    gyre_word live;     /* of these, published after the submission */
+    gyre_word redone;   /* claimed before by a residency that was cut */
+    gyre_word polls;    /* that found nothing */
+    gyre_word claimed;  /* 1 + the lane whose head was in hand when the driver cut a loop */
+};
+GYRE_WIRE_SIZE(gyre_Exit, 32)
+
+struct gyre_StatusBlock {
+    GYRE_WIRE_STRUCT(gyre_StatusLine) line;
+    GYRE_WIRE_STRUCT(gyre_Exit) exits[GYRE_CHAIN_MAX];
+};
+GYRE_WIRE_SIZE(gyre_StatusBlock, 640)
+
+/* The device's own memory of where it stopped. */
+struct gyre_LocalLine {
+    gyre_word output_tail;
+    gyre_word input_head[GYRE_LANES];
+    gyre_word state_copy; /* which copy of the state is committed */
+    gyre_word ran;        /* the handler has run before */
+    gyre_word serial;     /* of the submission that `left` counts for */
+    gyre_word left;       /* of its message budget */
+    gyre_word claimed;    /* 1: a residency was cut with the message at head of claimed_lane in hand */
+    gyre_word claimed_lane;
+    gyre_word reserved[21];
+};
+GYRE_WIRE_SIZE(gyre_LocalLine, 128)
+
+/* VkDispatchIndirectCommand, padded */
+struct gyre_Groups {
+    gyre_word x;
+    gyre_word y;
+    gyre_word z;
+    gyre_word reserved;
+};
+GYRE_WIRE_SIZE(gyre_Groups, 16)
+
+#endif

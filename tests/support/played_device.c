@@ -1,0 +1,361 @@
+#include "played_device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base.h"
+#include "shared.h"
+
+#define SERIAL 1u
+
+/* A residency: what kernel.glsl keeps in the leader's variables. */
+struct residency {
+    struct played_device *device;
+    const struct played_submission *submission;
+    struct gyre_WindowLine window;
+    uint32_t input_head[GYRE_LANES];
+    uint32_t output_tail;
+    uint32_t output_head;
+    uint32_t lane;
+    uint32_t doorbell;
+    bool more;
+    uint32_t fuel;
+    uint32_t left;
+    uint32_t idle;
+    uint32_t redo_lane;
+    struct gyre_Exit *exit;
+};
+
+static struct gyre_Header *slot(unsigned char *slots, size_t stride, uint32_t size, uint32_t index)
+{
+    return (void *)(slots + (size_t)(index & (size - 1)) * stride);
+}
+
+static struct gyre_Header *input_slot(const struct played_device *device, uint32_t lane,
+                                      uint32_t index)
+{
+    uint32_t size = device->params.input_size;
+    return slot(device->input_slots + (size_t)lane * size * device->stride, device->stride, size,
+                index);
+}
+
+static struct gyre_Header *output_slot(const struct played_device *device, uint32_t index)
+{
+    return slot(device->output_slots, device->stride, device->params.output_size, index);
+}
+
+static void connect(struct played_device *device)
+{
+    const struct played_params *params = &device->params;
+    struct gyre_HostLine *host = &device->control->host;
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        device->input[lane] = (struct ring_input){
+            .slots = (void *)input_slot(device, lane, 0),
+            .stride = device->stride,
+            .size = params->input_size,
+            .tail = params->first_index,
+            .head = params->first_index,
+            .tail_word = &host->input_tail[lane],
+            .doorbell_word = &host->doorbell,
+            .doorbell_count = &device->doorbell_count,
+            .head_word = &device->status->input_head[lane],
+        };
+        host->input_tail[lane] = params->first_index;
+        device->status->input_head[lane] = params->first_index;
+        device->local.input_head[lane] = params->first_index;
+    }
+    device->output = (struct ring_output){
+        .slots = device->output_slots,
+        .stride = device->stride,
+        .size = params->output_size,
+        .head = params->first_index,
+        .tail = params->first_index,
+        .head_word = &host->output_head,
+        .tail_word = &device->status->output_tail,
+    };
+    host->output_head = params->first_index;
+    device->status->output_tail = params->first_index;
+    device->local.output_tail = params->first_index;
+}
+
+static void *allocate(size_t size)
+{
+    void *memory = aligned_alloc(128, (size_t)base_align(size, 128));
+    if (memory) {
+        memset(memory, 0, (size_t)base_align(size, 128));
+    }
+    return memory;
+}
+
+bool played_open(struct played_device *device, const struct played_params *params)
+{
+    size_t stride = sizeof(struct gyre_Header) + params->payload_size;
+    *device = (struct played_device){
+        .params = *params,
+        .stride = stride,
+        .input_slots = allocate(GYRE_LANES * params->input_size * stride),
+        .output_slots = allocate(params->output_size * stride),
+        .control = allocate(sizeof *device->control),
+        .status = allocate(sizeof *device->status),
+    };
+    if (!device->input_slots || !device->output_slots || !device->control || !device->status) {
+        return false;
+    }
+    /* A sequence of 0 would make a slot never written look whole at index 2^32 - 1. */
+    for (uint32_t i = 0; i < GYRE_LANES * params->input_size; ++i) {
+        ((struct gyre_Header *)(void *)(device->input_slots + i * stride))->sequence =
+            params->first_index;
+    }
+    for (uint32_t i = 0; i < params->output_size; ++i) {
+        output_slot(device, i)->sequence = params->first_index;
+    }
+    connect(device);
+    return true;
+}
+
+void played_close(struct played_device *device)
+{
+    free(device->input_slots);
+    free(device->output_slots);
+    free(device->control);
+    free(device->status);
+}
+
+static uint32_t tail_of(const struct residency *residency, uint32_t lane)
+{
+    /* Relaxed: the slot's sequence decides. */
+    return residency->submission->live
+               ? shared_load_relaxed(&residency->device->control->host.input_tail[lane])
+               : residency->window.input_tail[lane];
+}
+
+static uint32_t find(const struct residency *residency)
+{
+    for (uint32_t lane = GYRE_LANES; lane-- > 0;) {
+        if (tail_of(residency, lane) != residency->input_head[lane]) {
+            return lane;
+        }
+    }
+    return GYRE_LANES;
+}
+
+static bool has_room(struct residency *residency)
+{
+    uint32_t size = residency->device->params.output_size;
+    uint32_t end = residency->output_tail + residency->device->params.max_sends;
+    if (end - residency->output_head > size && residency->submission->live) {
+        /* A4: what was released may be overwritten; pairs with R4 in engine/ring.c. */
+        residency->output_head = shared_load_acquire(&residency->device->control->host.output_head);
+    }
+    return end - residency->output_head <= size;
+}
+
+enum look { LOOK_MESSAGE, LOOK_AGAIN, LOOK_LEAVE };
+
+/* gyre_look() */
+static enum look look(struct residency *residency, uint32_t *reason)
+{
+    const struct gyre_HostLine *host = &residency->device->control->host;
+    bool live = residency->submission->live;
+    uint32_t command = live ? shared_load_relaxed(&host->command) : GYRE_COMMAND_RUN;
+    if (command != GYRE_COMMAND_RUN) {
+        *reason = command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
+        return LOOK_LEAVE;
+    }
+    *reason = GYRE_EXIT_IDLE;
+    uint32_t bell = live ? shared_load_acquire(&host->doorbell) : 0;
+    if (!live || residency->more || bell != residency->doorbell) {
+        uint32_t lane = find(residency);
+        residency->more = lane != GYRE_LANES;
+        if (!residency->more) {
+            residency->doorbell = bell;
+        } else if (!has_room(residency)) {
+            *reason = GYRE_EXIT_OUTPUT;
+        } else {
+            uint32_t index = residency->input_head[lane];
+            /* A1: the slot is whole; pairs with R1 in engine/ring.c. */
+            if (shared_load_acquire(&input_slot(residency->device, lane, index)->sequence) ==
+                index + 1) {
+                residency->lane = lane;
+                return LOOK_MESSAGE;
+            }
+        }
+    }
+    if (!live || residency->idle == 0) {
+        return LOOK_LEAVE;
+    }
+    residency->idle -= 1;
+    residency->exit->polls += 1;
+    base_pause();
+    return LOOK_AGAIN;
+}
+
+/* gyre_decide(): 0, or why to leave. */
+static uint32_t decide(struct residency *residency)
+{
+    if (residency->left == 0) {
+        return GYRE_EXIT_BUDGET;
+    }
+    for (;;) {
+        if (residency->fuel == 0) {
+            return GYRE_EXIT_FUEL;
+        }
+        residency->fuel -= 1;
+        uint32_t reason = 0;
+        enum look seen = look(residency, &reason);
+        if (seen != LOOK_AGAIN) {
+            return seen == LOOK_MESSAGE ? 0 : reason;
+        }
+    }
+}
+
+static void write_header(struct residency *residency, const struct played_message *message,
+                         uint32_t index, uint32_t flags, uint32_t extra)
+{
+    struct gyre_Header *header = output_slot(residency->device, index);
+    header->info = (message->header->info & 0xffffffu) | (flags | message->flags)
+                                                             << GYRE_INFO_FLAGS_SHIFT;
+    header->id_low = message->header->id_low;
+    header->id_high = message->header->id_high;
+    header->correlation_low = message->header->correlation_low;
+    header->correlation_high = message->header->correlation_high;
+    header->extra = extra;
+    header->position = residency->input_head[residency->lane];
+    if (residency->device->params.tail_first) {
+        shared_store_release(&header->sequence, index + 1);
+    } else {
+        /* Relaxed: R2 comes after it. */
+        shared_store_relaxed(&header->sequence, index + 1);
+    }
+}
+
+/* gyre_publish() */
+static void publish(struct residency *residency, uint32_t answers)
+{
+    struct played_device *device = residency->device;
+    uint32_t lane = residency->lane;
+    residency->output_tail += answers;
+    residency->input_head[lane] += 1;
+    device->local.output_tail = residency->output_tail;
+    device->local.input_head[lane] = residency->input_head[lane];
+    /* R2: publishes the answers; pairs with A2 in engine/ring.c. */
+    shared_store_release(&device->status->output_tail, residency->output_tail);
+    /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
+    shared_store_release(&device->status->input_head[lane], residency->input_head[lane]);
+    residency->exit->messages += 1;
+    residency->left -= 1;
+}
+
+/* The headers of a message's answers. */
+static uint32_t answer(struct residency *residency, const struct played_message *message,
+                       const struct played_outcome *outcome)
+{
+    bool oversent = outcome->sends > residency->device->params.max_sends;
+    if (outcome->failed || oversent) {
+        uint32_t flags = GYRE_FLAG_FAILED | (outcome->failed ? 0 : GYRE_FLAG_OVERSENT);
+        write_header(residency, message, residency->output_tail, flags, outcome->code);
+        residency->exit->failed += 1;
+        return 1;
+    }
+    for (uint32_t i = 0; i < outcome->sends; ++i) {
+        write_header(residency, message, residency->output_tail + i, 0, 0);
+    }
+    return outcome->sends;
+}
+
+static struct played_message claim(struct residency *residency)
+{
+    struct played_device *device = residency->device;
+    uint32_t index = residency->input_head[residency->lane];
+    const struct gyre_Header *header = input_slot(device, residency->lane, index);
+    struct played_message message = { .header = header, .in = header + 1 };
+    message.flags = header->info >> GYRE_INFO_FLAGS_SHIFT;
+    if (residency->redo_lane == residency->lane + 1) {
+        message.flags |= GYRE_FLAG_REDELIVERED;
+        device->local.claimed_lane = 0;
+        residency->redo_lane = 0;
+        residency->exit->redone += 1;
+    }
+    if ((int32_t)(index - residency->window.input_tail[residency->lane]) >= 0) {
+        residency->exit->live += 1;
+    }
+    for (uint32_t i = 0; i < device->params.max_sends; ++i) {
+        message.out[i] = output_slot(device, residency->output_tail + i) + 1;
+    }
+    return message;
+}
+
+/* gyre_refuse() */
+static void refuse(struct residency *residency, const struct played_message *message)
+{
+    if (residency->exit->messages == 0 && residency->exit->polls == 0) {
+        write_header(residency, message, residency->output_tail, GYRE_FLAG_FAILED | GYRE_FLAG_CUT,
+                     0);
+        residency->exit->failed += 1;
+        residency->redo_lane = 0;
+        publish(residency, 1);
+    } else {
+        residency->redo_lane = residency->lane + 1;
+    }
+}
+
+/* Answers one message; false when the driver cut it. */
+static bool serve(struct residency *residency)
+{
+    struct played_device *device = residency->device;
+    struct played_message message = claim(residency);
+    if (device->params.tail_first) {
+        /* The host may look at these slots from now on and must not find them whole. */
+        shared_store_release(&device->status->output_tail, residency->output_tail + 1);
+    }
+    struct played_outcome outcome = device->params.handler(device->params.user, &message);
+    if (outcome.cut) {
+        refuse(residency, &message);
+        return false;
+    }
+    publish(residency, answer(residency, &message, &outcome));
+    return true;
+}
+
+static void begin(struct residency *residency)
+{
+    struct played_device *device = residency->device;
+    const struct gyre_HostLine *host = &device->control->host;
+    /* What the host's carrier does when it submits. */
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        residency->window.input_tail[lane] = shared_load_acquire(&host->input_tail[lane]);
+        residency->input_head[lane] = device->local.input_head[lane];
+    }
+    residency->window.output_head = shared_load_acquire(&host->output_head);
+    residency->output_head = residency->window.output_head;
+    residency->output_tail = device->local.output_tail;
+    residency->redo_lane = residency->submission->forget ? 0 : device->local.claimed_lane;
+    residency->exit->began = SERIAL;
+}
+
+uint32_t played_run(struct played_device *device, const struct played_submission *submission,
+                    struct gyre_Exit *exit)
+{
+    *exit = (struct gyre_Exit){ 0 };
+    struct residency residency = {
+        .device = device,
+        .submission = submission,
+        .more = true,
+        .fuel = submission->fuel,
+        .left = submission->budget,
+        .idle = submission->idle_polls,
+        .exit = exit,
+    };
+    begin(&residency);
+    uint32_t reason = 0;
+    while (reason == 0) {
+        reason = decide(&residency);
+        if (reason == 0 && !serve(&residency)) {
+            reason = GYRE_EXIT_CUT;
+        }
+    }
+    device->local.claimed_lane = residency.redo_lane;
+    exit->claimed = residency.redo_lane;
+    exit->stamp = SERIAL << 8 | reason;
+    return reason;
+}

@@ -1,0 +1,19 @@
+/* The kernel of `gyre bench`, case roundtrip-1. The work is bench_answer() of bench.h. */
+#version 460
+struct Message {
+    uint words[16];
+};
+#define GYRE_INPUT Message
+#define GYRE_OUTPUT Message
+#include "gyre/kernel.glsl"
+layout(local_size_x = 1) in;
+
+void main()
+{
+    while (gyre_receive()) {
+        for (uint i = 0u; i < 16u; ++i) {
+            GYRE_OUT.words[i] = GYRE_IN.words[i] * 2654435761u + i;
+        }
+        gyre_send();
+    }
+}

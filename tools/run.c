@@ -1,0 +1,391 @@
+/* gyre run: keeps a kernel alive on the device, feeds it lines of JSON and prints its answers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "kernelfile.h"
+#include "session.h"
+
+static const char doc[] =
+    "Compiles KERNEL (GLSL, or SPIR-V made with glslc and not stripped of names), keeps it alive on the device and feeds "
+    "it messages: one JSON object per line in, one per answer out.\v"
+    "A line's keys are the members of GYRE_INPUT: numbers, arrays, nested objects; none may be missing. Keys that begin "
+    "with _ are not members: `_priority` is 0 to 255 (0 if not given; higher first), `_correlation` a number that comes "
+    "back with the answer (else the line's number does); others are ignored. An answer has the members of GYRE_OUTPUT "
+    "and `_correlation`. Blank lines are skipped.\n"
+    "\n"
+    "Answers come in the order of the lines, whatever the order in which the device finishes them; up to 65,536 messages "
+    "are under way or held back at a time. The answers of a handler that sends several to one message stay together. A "
+    "handler may also send none.\n"
+    "\n"
+    "A line that cannot be used and a message that fails are named on stderr (`gyre: line 17: ...`); the rest goes on, "
+    "and the exit code is 1. It is 1 as well when the answers cannot be written (a full disk), and after --timeout. When "
+    "the reader of the answers goes away (`| head`), the command stops without complaint, 0 if nothing had failed. "
+    "Ctrl-C stops in order: what was answered is written, what waits is dropped, and how many says stderr; a second one "
+    "stops at once.\n"
+    "\n"
+    "  gyre run add.comp <<< '{\"a\": 1, \"b\": 2}'\n"
+    "  gyre run digits.comp --bind Model=model.f32 --input digits.jsonl --output answers.jsonl\n"
+    "\n" COMMAND_EXIT_HELP;
+
+enum option_key {
+    KEY_BIND = 'b',
+    KEY_INPUT = 'i',
+    KEY_OUTPUT = 'o',
+    KEY_TIMEOUT = 't',
+    KEY_UNORDERED = 'u',
+    KEY_VISIBILITY = 256,
+    KEY_QUEUE_SIZE,
+    KEY_CHECK,
+};
+
+static const struct argp_option options_table[] = {
+    { .name = "bind",
+      .key = KEY_BIND,
+      .arg = "BLOCK=FILE",
+      .doc = "Fill the storage or uniform block of that name (descriptor set 1 and up) from a file of raw data, once, "
+             "before the kernel starts; `BLOCK=` fills it with zeroes. May be given several times" },
+    { .name = "input", .key = KEY_INPUT, .arg = "FILE", .doc = "Lines to read; - (the default) is stdin" },
+    { .name = "output",
+      .key = KEY_OUTPUT,
+      .arg = "FILE",
+      .doc = "Where answers go, overwritten; - (the default) is stdout" },
+    { .name = "visibility",
+      .key = KEY_VISIBILITY,
+      .arg = "MODE",
+      .doc = "live: the running kernel must see new messages; strict: it sees those sent before it was submitted; auto "
+             "(the default): live where that was seen to work" },
+    { .name = "queue-size",
+      .key = KEY_QUEUE_SIZE,
+      .arg = "N",
+      .doc = "Messages that may wait on the host; 1024 by default" },
+    { .name = "timeout",
+      .key = KEY_TIMEOUT,
+      .arg = "SECONDS",
+      .doc = "Give up when messages wait and no reply has come for that long; by default never" },
+    { .name = "unordered", .key = KEY_UNORDERED, .doc = "Print answers as they come" },
+    { .name = "check",
+      .key = KEY_CHECK,
+      .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. Blocks without --bind "
+             "are zero" },
+    { 0 },
+};
+
+struct options {
+    struct command_common common;
+    const char *kernel;
+    const char *input;
+    const char *output;
+    char **binds;
+    size_t bind_count;
+    gyre_visibility visibility;
+    uint32_t queue_size;
+    uint64_t timeout_ns;
+    bool unordered;
+    bool check;
+};
+
+static gyre_visibility parse_visibility(const char *text, const struct argp_state *state)
+{
+    static const char *const names[] = { "auto", "strict", "live" }; /* as enum gyre_visibility */
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            return (gyre_visibility)i;
+        }
+    }
+    argp_error(state, "--visibility is strict, live or auto, not '%s'", text);
+    return GYRE_VISIBILITY_AUTO;
+}
+
+static uint32_t parse_count(const char *text, const struct argp_state *state)
+{
+    char *end;
+    errno = 0;
+    const unsigned long number = strtoul(text, &end, 10);
+    if (errno != 0 || *end || *text < '0' || *text > '9' || number == 0 || number > 1u << 24) {
+        argp_error(state, "--queue-size is a number from 1 to %u, not '%s'", 1u << 24, text);
+    }
+    return (uint32_t)number;
+}
+
+static uint64_t parse_seconds(const char *text, const struct argp_state *state)
+{
+    char *end;
+    const double seconds = strtod(text, &end);
+    if (end == text || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e9) {
+        argp_error(state, "--timeout is a number of seconds above 0, not '%s'", text);
+    }
+    const double ns = seconds * 1e9;
+    return ns < 1 ? 1 : (uint64_t)ns;
+}
+
+static void add_bind(struct options *options, char *argument, const struct argp_state *state)
+{
+    char **grown = realloc(options->binds, (options->bind_count + 1) * sizeof *grown);
+    if (!grown) {
+        argp_failure(state, COMMAND_USAGE, errno, "--bind");
+        return;
+    }
+    options->binds = grown;
+    options->binds[options->bind_count++] = argument;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->common;
+        return 0;
+    case KEY_BIND:
+        add_bind(options, argument, state);
+        return 0;
+    case KEY_INPUT:
+        options->input = argument;
+        return 0;
+    case KEY_OUTPUT:
+        options->output = argument;
+        return 0;
+    case KEY_VISIBILITY:
+        options->visibility = parse_visibility(argument, state);
+        return 0;
+    case KEY_QUEUE_SIZE:
+        options->queue_size = parse_count(argument, state);
+        return 0;
+    case KEY_TIMEOUT:
+        options->timeout_ns = parse_seconds(argument, state);
+        return 0;
+    case KEY_UNORDERED:
+        options->unordered = true;
+        return 0;
+    case KEY_CHECK:
+        options->check = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (options->kernel) {
+            argp_error(state, "one kernel, please: '%s' is the second", argument);
+        }
+        options->kernel = argument;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "which kernel?");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* ---- what a run holds ---- */
+
+struct run {
+    struct options options;
+    struct kernelfile file;
+    gyre_runtime *runtime;
+    gyre_kernel *kernel;
+    int input;
+    int output;
+};
+
+static enum command_exit open_input(struct run *run)
+{
+    const char *path = run->options.input;
+    run->input = STDIN_FILENO;
+    if (path && strcmp(path, "-") != 0) {
+        run->input = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (run->input < 0) {
+        command_say("cannot read %s: %s", path, strerror(errno));
+        return COMMAND_USAGE;
+    }
+    return COMMAND_OK;
+}
+
+/* As late as possible: a run that cannot begin leaves the old file as it was. */
+static enum command_exit open_output(struct run *run)
+{
+    const char *path = run->options.output;
+    run->output = STDOUT_FILENO;
+    if (path && strcmp(path, "-") != 0) {
+        run->output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    }
+    if (run->output < 0) {
+        command_say("cannot write %s: %s", path, strerror(errno));
+        return COMMAND_USAGE;
+    }
+    return COMMAND_OK;
+}
+
+static enum command_exit open_file(struct run *run)
+{
+    const struct options *options = &run->options;
+    enum command_exit code = kernelfile_open(&run->file, options->kernel, &options->common);
+    for (size_t i = 0; code == COMMAND_OK && i < options->bind_count; i++) {
+        code = kernelfile_bind(&run->file, options->binds[i]);
+    }
+    return code == COMMAND_OK ? kernelfile_bind_rest(&run->file, options->check) : code;
+}
+
+static enum command_exit launch(struct run *run)
+{
+    gyre_runtime_params params = command_runtime_params(&run->options.common);
+    params.visibility = run->options.visibility;
+    params.compiler = kernelfile_compiler(&run->file);
+    gyre_result result = gyre_runtime_create(&params, &run->runtime);
+    if (result != GYRE_OK) {
+        return command_fail(result, "cannot start");
+    }
+    gyre_kernel_params kernel = kernelfile_params(&run->file);
+    kernel.queue_size = run->options.queue_size;
+    kernel.report_silent = true;
+    result = gyre_kernel_create(run->runtime, &kernel, &run->kernel);
+    if (result == GYRE_OK) {
+        result = gyre_kernel_launch(run->kernel);
+    }
+    return result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", run->options.kernel);
+}
+
+static enum command_exit check(struct run *run)
+{
+    gyre_device_info device;
+    gyre_stats stats;
+    kernelfile_print(&run->file);
+    if (gyre_runtime_device(run->runtime, &device, NULL) == GYRE_OK &&
+        gyre_kernel_stats(run->kernel, &stats) == GYRE_OK) {
+        printf("device      %s (%s), %s\n", device.name, device.driver, stats.live ? "live" : "strict");
+    }
+    if (fflush(stdout) != 0) {
+        command_say("cannot write to stdout: %s", strerror(errno));
+        return COMMAND_FAILED;
+    }
+    return COMMAND_OK;
+}
+
+static void summarise(struct run *run, const struct session_report *report)
+{
+    gyre_device_info device = { 0 };
+    gyre_stats stats = { 0 };
+    if (run->options.common.verbosity < 0) {
+        return;
+    }
+    gyre_runtime_device(run->runtime, &device, NULL);
+    gyre_kernel_stats(run->kernel, &stats);
+    const double seconds = (double)report->elapsed_ns / 1e9;
+    const double rate = seconds > 0 ? (double)report->replied / seconds : 0;
+    char silent[48] = "";
+    if (report->silent) {
+        snprintf(silent, sizeof silent, ", %" PRIu64 " without an answer", report->silent);
+    }
+    command_say("%" PRIu64 " lines, %" PRIu64 " answers, %" PRIu64 " failed%s%s; %s, %.0f/s", report->lines,
+                report->answers, report->failed + report->bad_lines, silent,
+                report->end == SESSION_NO_READER ? ", then the reader was gone" : "",
+                command_duration(report->elapsed_ns).text, rate);
+    command_say("latency p50 %s, p99 %s, max %s; %s, %" PRIu64 " seen live, %" PRIu64 " residencies; %s (%s)",
+                command_duration(latency_at(&report->latency, 0.5)).text,
+                command_duration(latency_at(&report->latency, 0.99)).text,
+                command_duration(report->latency.max).text, stats.live ? "live" : "strict", stats.live_seen,
+                stats.residencies, device.name, device.driver);
+}
+
+static enum command_exit exit_of(const struct session_report *report)
+{
+    switch (report->end) {
+    case SESSION_SIGNAL:
+        return COMMAND_INTERRUPTED;
+    case SESSION_KERNEL_FAILED:
+        return command_exit_of(report->kernel_result);
+    case SESSION_OUTPUT_FAILED:
+    case SESSION_TIMEOUT:
+        return COMMAND_FAILED;
+    case SESSION_DONE:
+    case SESSION_NO_READER:
+        break;
+    }
+    if (report->input_failed) {
+        return COMMAND_USAGE;
+    }
+    return report->failed + report->bad_lines > 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+static enum command_exit serve(struct run *run)
+{
+    const struct options *options = &run->options;
+    struct session_report report;
+    gyre_result result = gyre_kernel_activate(run->kernel);
+    if (result != GYRE_OK) {
+        return command_fail(result, "%s", options->kernel);
+    }
+    const struct session_params params = {
+        .kernel = run->kernel,
+        .layout = run->file.layout,
+        .max_answers = run->file.info.max_sends,
+        .input = run->input,
+        .output = run->output,
+        .input_name = run->input == STDIN_FILENO ? "stdin" : options->input,
+        .output_name = run->output == STDOUT_FILENO ? "stdout" : options->output,
+        .timeout_ns = options->timeout_ns,
+        .unordered = options->unordered,
+        .progress = options->common.verbosity >= 0 && isatty(STDERR_FILENO) && !isatty(run->output),
+    };
+    if (!session_run(&params, &report)) {
+        return command_fail(GYRE_ERROR_NO_MEMORY, "cannot start");
+    }
+    summarise(run, &report);
+    const enum command_exit code = exit_of(&report);
+    if (report.stuck) {
+        /* A thread waits for a shader that never ends, as would the driver's own clean-up. */
+        _exit((int)code);
+    }
+    return code;
+}
+
+static void close_run(struct run *run)
+{
+    gyre_runtime_destroy(run->runtime);
+    kernelfile_close(&run->file);
+    if (run->input > STDERR_FILENO) {
+        close(run->input);
+    }
+    free(run->options.binds);
+}
+
+/* Answers are safe only once close() says so: that is where some file systems tell of a full disk. */
+static enum command_exit close_output(const struct run *run, enum command_exit code)
+{
+    if (run->output > STDERR_FILENO && close(run->output) != 0) {
+        command_say("cannot write %s: %s", run->options.output, strerror(errno));
+        return code == COMMAND_OK ? COMMAND_FAILED : code;
+    }
+    return code;
+}
+
+int command_run(int argc, char **argv)
+{
+    static const struct argp_child children[] = { { &command_common_argp, 0, NULL, 0 }, { 0 } };
+    static const struct argp argp = { options_table, parse, "KERNEL", doc, children, NULL, NULL };
+    struct run run = { .input = -1, .output = -1 };
+    argp_parse(&argp, argc, argv, 0, NULL, &run.options);
+    session_catch_signals();
+
+    enum command_exit code = run.options.check ? COMMAND_OK : open_input(&run);
+    if (code == COMMAND_OK) {
+        code = open_file(&run);
+    }
+    if (code == COMMAND_OK) {
+        code = launch(&run);
+    }
+    if (code == COMMAND_OK && run.options.check) {
+        code = check(&run);
+    } else if (code == COMMAND_OK) {
+        code = open_output(&run);
+        code = code == COMMAND_OK ? serve(&run) : code;
+        code = close_output(&run, code);
+    }
+    close_run(&run);
+    return (int)code;
+}
