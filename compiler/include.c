@@ -8,7 +8,7 @@
 
 #include "embedded_shaders.h"
 
-#define OWN_FOLDER      "gyre/"
+#define OWN_FOLDER "gyre/"
 
 /* Of UTF-8: some editors write it, glslang stumbles over it. */
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
@@ -86,11 +86,11 @@ static struct text *add_text(struct includes *includes, const char *name, const 
         return NULL;
     }
     bool marked = size >= 3 && memcmp(bytes, BYTE_ORDER_MARK, 3) == 0;
-    *text = (struct text){ .next = includes->texts,
-                           .name = own_name,
-                           .bytes = bytes + (marked ? 3 : 0),
-                           .size = size - (marked ? 3 : 0),
-                           .memory = memory };
+    *text = (struct text){.next = includes->texts,
+                          .name = own_name,
+                          .bytes = bytes + (marked ? 3 : 0),
+                          .size = size - (marked ? 3 : 0),
+                          .memory = memory};
     includes->texts = text;
     return text;
 }
@@ -98,7 +98,7 @@ static struct text *add_text(struct includes *includes, const char *name, const 
 gyre_result includes_open(struct includes *includes, const gyre_compile_request *request,
                           const char **why)
 {
-    *includes = (struct includes){ 0 };
+    *includes = (struct includes){0};
     const char *bytes = request->source;
     size_t size = bytes != NULL ? strlen(bytes) : 0;
     char *memory = NULL;
@@ -132,7 +132,7 @@ void includes_close(struct includes *includes)
     }
     free(includes->roots);
     free(includes->over_limit);
-    *includes = (struct includes){ 0 };
+    *includes = (struct includes){0};
 }
 
 static const struct text *text_named(const struct includes *includes, const char *name)
@@ -178,7 +178,7 @@ static const struct text *open_embedded(struct includes *includes, const struct 
     }
     free(shown);
     if (known != NULL && !from->embedded && includes->entry.name == NULL) {
-        includes->entry = (struct text_site){ from->name, text_include_line(from, name) };
+        includes->entry = (struct text_site){from->name, text_include_line(from, name)};
     }
     return known;
 }
@@ -351,7 +351,7 @@ static char *refuse(const struct search *search)
 static const struct text *find_file(struct includes *includes, const char *name,
                                     const struct text *from, bool quoted, char **refusal)
 {
-    struct search search = { .name = name };
+    struct search search = {.name = name};
     const struct text *text = NULL;
     bool over = false;
     if (quoted && (from->next != NULL || includes->roots[0].prefix != NULL)) {

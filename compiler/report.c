@@ -60,7 +60,7 @@ static void replace(char *text, const char *from, const char *to)
 static const char *bare_words(char *words)
 {
     static const char include[] = "'#include' : ";
-    static const char *const fronts[] = { "'' : ", "'#error' : ", "Linking compute stage: " };
+    static const char *const fronts[] = {"'' : ", "'#error' : ", "Linking compute stage: "};
     while (strstr(words, "  ") != NULL) {
         replace(words, "  ", " ");
     }
@@ -97,7 +97,7 @@ static void report_embedded(const struct report *report, struct message *message
            (strlen(text->name) != name_length || !starts_with(message->place, text->name))) {
         text = text->next;
     }
-    struct span quote = { "", 0 };
+    struct span quote = {"", 0};
     const char *number = message->place + name_length;
     if (text != NULL && *number == ':' && !starts_with(message->words, "'#error'")) {
         quote.start = text_line(text, (unsigned)strtoul(number + 1, NULL, 10), &quote.length);
@@ -123,7 +123,7 @@ static void flush(const struct report *report, struct message *message,
     }
     free(message->place);
     free(message->words);
-    *message = (struct message){ 0 };
+    *message = (struct message){0};
 }
 
 /* True: the line begins a message, of this level, whose place ends where the mark begins. */
@@ -161,11 +161,11 @@ unsigned report_messages(const struct report *report, const char *messages,
                          const struct includes *includes)
 {
     const char *source_name = includes_source(includes)->name;
-    struct message message = { 0 };
+    struct message message = {0};
     unsigned errors = 0;
     for (const char *at = messages; *at != '\0';) {
-        struct span line = { at, strcspn(at, "\n") };
-        struct message next = { 0 };
+        struct span line = {at, strcspn(at, "\n")};
+        struct message next = {0};
         if (begin(&next, GYRE_LOG_ERROR, ": error: ", line) ||
             begin(&next, GYRE_LOG_WARNING, ": warning: ", line)) {
             flush(report, &message, includes, &errors);

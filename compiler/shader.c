@@ -29,9 +29,8 @@ static void open_shared(void)
     shared_compiler = shaderc_compiler_initialize();
 }
 
-static shaderc_include_result no_memory_result = { .source_name = "",
-                                                   .content = "out of memory",
-                                                   .content_length = sizeof "out of memory" - 1 };
+static shaderc_include_result no_memory_result = {
+    .source_name = "", .content = "out of memory", .content_length = sizeof "out of memory" - 1};
 
 static const struct text *find(struct session *session, const char *name, const char *from,
                                bool quoted, size_t depth)
@@ -192,8 +191,8 @@ static gyre_result compile(const gyre_compile_request *request, uint32_t **words
     if (!is_valid(request) || words == NULL || size == NULL) {
         return GYRE_ERROR_INVALID;
     }
-    const struct report report = { request->log, request->log_user };
-    struct session session = { 0 };
+    const struct report report = {request->log, request->log_user};
+    struct session session = {0};
     uint32_t *made = NULL;
     size_t made_size = 0;
     const char *why = NULL;
@@ -227,14 +226,13 @@ static void release(uint32_t *words)
 static gyre_result validate(const uint32_t *words, size_t size, gyre_log_callback log,
                             void *log_user)
 {
-    const struct report report = { log, log_user };
+    const struct report report = {log, log_user};
     return validator_run(words, size, "SPIR-V", &report);
 }
 
 const gyre_compiler *gyre_compiler_shaderc(void)
 {
     static const gyre_compiler compiler = {
-        .version = 1, .compile = compile, .release = release, .validate = validate
-    };
+        .version = 1, .compile = compile, .release = release, .validate = validate};
     return &compiler;
 }

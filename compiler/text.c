@@ -158,8 +158,8 @@ static void skip_nothings(struct cursor *cursor)
 
 const char *text_version_defect(const char *bytes, size_t size, unsigned *line)
 {
-    static const char *const versions[] = { "430", "440", "450", "460" };
-    struct cursor cursor = { bytes, bytes + size, 1 };
+    static const char *const versions[] = {"430", "440", "450", "460"};
+    struct cursor cursor = {bytes, bytes + size, 1};
     skip_nothings(&cursor);
     *line = cursor.line;
     if (cursor.at == cursor.end) {
@@ -189,7 +189,7 @@ const char *text_version_defect(const char *bytes, size_t size, unsigned *line)
 
 unsigned text_include_line(const struct text *text, const char *name)
 {
-    struct cursor cursor = { text->bytes, text->bytes + text->size, 1 };
+    struct cursor cursor = {text->bytes, text->bytes + text->size, 1};
     while (cursor.at < cursor.end) {
         skip_nothings(&cursor);
         unsigned line = cursor.line;
@@ -213,7 +213,7 @@ unsigned text_include_line(const struct text *text, const char *name)
 
 const char *text_line(const struct text *text, unsigned line, size_t *length)
 {
-    struct cursor cursor = { text->bytes, text->bytes + text->size, 1 };
+    struct cursor cursor = {text->bytes, text->bytes + text->size, 1};
     while (cursor.at < cursor.end && cursor.line < line) {
         step(&cursor);
     }

@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TEXT_SIZE_MAX       ((size_t)16 << 20)
+#define TEXT_SIZE_MAX ((size_t)16 << 20)
 
 /* The engine's own texts go by names that no user's file has. */
-#define TEXT_EMBEDDED_OPEN  "<"
+#define TEXT_EMBEDDED_OPEN "<"
 #define TEXT_EMBEDDED_CLOSE ">"
 
 struct text {

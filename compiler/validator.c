@@ -2,7 +2,7 @@
 
 #include <spirv-tools/libspirv.h>
 
-#define MAGIC       0x07230203u
+#define MAGIC 0x07230203u
 #define HEADER_SIZE 20u
 
 gyre_result validator_run(const uint32_t *words, size_t size, const char *name,

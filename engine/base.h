@@ -12,7 +12,8 @@
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Ours to keep, in release builds too: a message with the place, then abort. */
-#define ASSERT(condition) ((condition) ? (void)0 : base_assert_failed(#condition, __FILE__, __LINE__))
+#define ASSERT(condition) \
+    ((condition) ? (void)0 : base_assert_failed(#condition, __FILE__, __LINE__))
 _Noreturn void base_assert_failed(const char *condition, const char *file, int line);
 
 #define BASE_FOREVER UINT64_MAX

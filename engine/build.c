@@ -11,7 +11,8 @@
 
 static uint64_t input_bytes(const struct gyre_kernel *kernel, uint32_t slots)
 {
-    return (uint64_t)slots * GYRE_LANES * kernel->params.workgroups * kernel->build.program.info.input.stride;
+    return (uint64_t)slots * GYRE_LANES * kernel->params.workgroups *
+           kernel->build.program.info.input.stride;
 }
 
 static uint64_t output_bytes(const struct gyre_kernel *kernel, uint32_t slots)
@@ -24,8 +25,10 @@ static gyre_result choose_sizes(struct gyre_kernel *kernel)
     struct build *build = &kernel->build;
     const gyre_kernel_params *params = &kernel->params;
     const struct device *device = kernel->services.device;
-    build->input_slots = base_round_up_power_of_two(params->window ? params->window : WINDOW_DEFAULT);
-    while (!params->window && build->input_slots > 1 && input_bytes(kernel, build->input_slots) > RING_BYTES) {
+    build->input_slots =
+        base_round_up_power_of_two(params->window ? params->window : WINDOW_DEFAULT);
+    while (!params->window && build->input_slots > 1 &&
+           input_bytes(kernel, build->input_slots) > RING_BYTES) {
         build->input_slots /= 2;
     }
     uint32_t sends = build->program.info.max_sends;
@@ -38,16 +41,19 @@ static gyre_result choose_sizes(struct gyre_kernel *kernel)
     }
     uint64_t most = device->limits.maxStorageBufferRange;
     uint64_t state = (uint64_t)build->program.info.state.size * 2 * params->workgroups;
-    if (!build->input_slots || !build->output_slots || input_bytes(kernel, build->input_slots) > most ||
+    if (!build->input_slots || !build->output_slots ||
+        input_bytes(kernel, build->input_slots) > most ||
         output_bytes(kernel, build->output_slots) > most || state > most) {
-        return log_fail(device->log, GYRE_ERROR_LIMIT,
-                        "kernel %s: its rings or its state are over the %llu bytes that %s binds: ask for a smaller "
-                        "window, output_window, GYRE_STATE or fewer workgroups",
-                        kernel->id, (unsigned long long)most, device->info.name);
+        return log_fail(
+            device->log, GYRE_ERROR_LIMIT,
+            "kernel %s: its rings or its state are over the %llu bytes that %s binds: ask for a smaller "
+            "window, output_window, GYRE_STATE or fewer workgroups",
+            kernel->id, (unsigned long long)most, device->info.name);
     }
     if (params->workgroups > device->limits.maxComputeWorkGroupCount[0]) {
-        return log_fail(device->log, GYRE_ERROR_LIMIT, "kernel %s: %u workgroups, %s runs %u", kernel->id,
-                        params->workgroups, device->info.name, device->limits.maxComputeWorkGroupCount[0]);
+        return log_fail(device->log, GYRE_ERROR_LIMIT, "kernel %s: %u workgroups, %s runs %u",
+                        kernel->id, params->workgroups, device->info.name,
+                        device->limits.maxComputeWorkGroupCount[0]);
     }
     return GYRE_OK;
 }
@@ -67,19 +73,21 @@ static gyre_result create_buffers(struct gyre_kernel *kernel)
         VkBufferUsageFlags usage;
         uint32_t type;
     } wanted[] = {
-        {&build->control, sizeof(struct gyre_Submission) + sizeof(struct gyre_ControlLine) * groups, 0, to_device},
+        {&build->control, sizeof(struct gyre_Submission) + sizeof(struct gyre_ControlLine) * groups,
+         0, to_device},
         {&build->status, sizeof(struct gyre_StatusBlock) * groups, 0, to_host},
         {&build->input, input_bytes(kernel, build->input_slots), 0, to_device},
         {&build->output, output_bytes(kernel, build->output_slots), 0, to_host},
-        {&build->local, sizeof(struct gyre_LocalLine) * groups, VK_BUFFER_USAGE_TRANSFER_DST_BIT, local},
+        {&build->local, sizeof(struct gyre_LocalLine) * groups, VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+         local},
         {&build->state, state ? state : 16, VK_BUFFER_USAGE_TRANSFER_DST_BIT, local},
         {&build->indirect, sizeof(struct gyre_Groups) * (GYRE_CHAIN_MAX + 1),
          VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT, local},
     };
     gyre_result result = GYRE_OK;
     for (size_t i = 0; i < LENGTH(wanted) && result == GYRE_OK; ++i) {
-        result = buffer_create(device, wanted[i].buffer, base_align(wanted[i].size, 16), wanted[i].usage,
-                               wanted[i].type);
+        result = buffer_create(device, wanted[i].buffer, base_align(wanted[i].size, 16),
+                               wanted[i].usage, wanted[i].type);
         if (result == GYRE_OK && wanted[i].buffer->mapped) {
             memset(wanted[i].buffer->mapped, 0, (size_t)wanted[i].buffer->size);
         }
@@ -93,7 +101,8 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
     struct group *group = &build->groups[index];
     uint32_t first = kernel->params.first_index;
     unsigned char *control = build->control.mapped;
-    group->control = (void *)(control + sizeof(struct gyre_Submission) + index * sizeof(struct gyre_ControlLine));
+    group->control = (void *)(control + sizeof(struct gyre_Submission) +
+                              index * sizeof(struct gyre_ControlLine));
     group->status = (struct gyre_StatusBlock *)build->status.mapped + index;
     struct gyre_HostLine *host = &group->control->host;
     host->output_head = first;
@@ -102,13 +111,14 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
         host->input_tail[lane] = first;
         size_t lanes_before = (size_t)index * GYRE_LANES + lane;
         group->input[lane] = (struct ring_input){
-            .slots = (unsigned char *)build->input.mapped + lanes_before * build->input_slots * info->input.stride,
+            .slots = (unsigned char *)build->input.mapped +
+                     lanes_before * build->input_slots * info->input.stride,
             .stride = info->input.stride,
             .size = build->input_slots,
             .tail = first,
             .head = first,
-            .write_combined =
-                memory_is_write_combined(kernel->services.device, kernel->services.profile->memory_to_device),
+            .write_combined = memory_is_write_combined(kernel->services.device,
+                                                       kernel->services.profile->memory_to_device),
             .tail_word = &host->input_tail[lane],
             .doorbell_word = &host->doorbell,
             .doorbell_count = &group->doorbell,
@@ -117,7 +127,8 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
         group->acknowledged[lane] = first;
     }
     group->output = (struct ring_output){
-        .slots = (unsigned char *)build->output.mapped + (size_t)index * build->output_slots * info->output.stride,
+        .slots = (unsigned char *)build->output.mapped +
+                 (size_t)index * build->output_slots * info->output.stride,
         .stride = info->output.stride,
         .size = build->output_slots,
         .head = first,
@@ -136,7 +147,8 @@ static gyre_result create_groups(struct gyre_kernel *kernel)
     }
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
-            struct staging_entry **window = calloc(build->input_slots, sizeof(struct staging_entry *));
+            struct staging_entry **window =
+                calloc(build->input_slots, sizeof(struct staging_entry *));
             if (!window) {
                 return GYRE_ERROR_NO_MEMORY;
             }
@@ -147,10 +159,12 @@ static gyre_result create_groups(struct gyre_kernel *kernel)
     return GYRE_OK;
 }
 
-static const gyre_binding *find_binding(const gyre_kernel_params *params, const struct spirv_block *block)
+static const gyre_binding *find_binding(const gyre_kernel_params *params,
+                                        const struct spirv_block *block)
 {
     for (uint32_t i = 0; i < params->binding_count; ++i) {
-        if (params->bindings[i].set == block->set && params->bindings[i].binding == block->binding) {
+        if (params->bindings[i].set == block->set &&
+            params->bindings[i].binding == block->binding) {
             return &params->bindings[i];
         }
     }
@@ -164,28 +178,34 @@ static gyre_result check_block(const struct gyre_kernel *kernel, const struct sp
     const VkPhysicalDeviceLimits *limits = &kernel->services.device->limits;
     const char *name = block->name[0] ? block->name : "(unnamed)";
     if (block->kind == SPIRV_OTHER_DESCRIPTOR || block->count != 1) {
-        return log_fail(log, GYRE_ERROR_UNSUPPORTED,
-                        "kernel %s: block %s (set %u, binding %u): only single storage and uniform blocks can be bound",
-                        kernel->id, name, block->set, block->binding);
+        return log_fail(
+            log, GYRE_ERROR_UNSUPPORTED,
+            "kernel %s: block %s (set %u, binding %u): only single storage and uniform blocks can be bound",
+            kernel->id, name, block->set, block->binding);
     }
     if (!binding) {
-        return log_fail(log, GYRE_ERROR_BINDING,
-                        "kernel %s: nothing is bound to block %s (set %u, binding %u): give a gyre_binding", kernel->id,
-                        name, block->set, block->binding);
+        return log_fail(
+            log, GYRE_ERROR_BINDING,
+            "kernel %s: nothing is bound to block %s (set %u, binding %u): give a gyre_binding",
+            kernel->id, name, block->set, block->binding);
     }
     bool fits = block->array_stride
                     ? binding->size >= (size_t)block->fixed_size + block->array_stride &&
                           (binding->size - block->fixed_size) % block->array_stride == 0
-                    : binding->size >= block->fixed_size && binding->size <= base_align(block->fixed_size, 16);
+                    : binding->size >= block->fixed_size &&
+                          binding->size <= base_align(block->fixed_size, 16);
     if (!fits) {
         return log_fail(log, GYRE_ERROR_BINDING,
-                        "kernel %s: block %s has %u bytes%s%.0u%s, %zu are bound to it", kernel->id, name,
-                        block->fixed_size, block->array_stride ? " and then elements of " : "", block->array_stride,
+                        "kernel %s: block %s has %u bytes%s%.0u%s, %zu are bound to it", kernel->id,
+                        name, block->fixed_size,
+                        block->array_stride ? " and then elements of " : "", block->array_stride,
                         block->array_stride ? " bytes" : "", binding->size);
     }
-    uint64_t most = block->kind == SPIRV_UNIFORM_BUFFER ? limits->maxUniformBufferRange : limits->maxStorageBufferRange;
+    uint64_t most = block->kind == SPIRV_UNIFORM_BUFFER ? limits->maxUniformBufferRange
+                                                        : limits->maxStorageBufferRange;
     if (binding->size > most) {
-        return log_fail(log, GYRE_ERROR_LIMIT, "kernel %s: %zu bytes for block %s, the device binds %llu", kernel->id,
+        return log_fail(log, GYRE_ERROR_LIMIT,
+                        "kernel %s: %zu bytes for block %s, the device binds %llu", kernel->id,
                         binding->size, name, (unsigned long long)most);
     }
     return GYRE_OK;
@@ -200,10 +220,12 @@ static gyre_result create_user_buffers(struct gyre_kernel *kernel)
         const gyre_binding *binding = &kernel->params.bindings[i];
         bool known = false;
         for (uint32_t k = 0; k < info->user_block_count; ++k) {
-            known = known || (info->user_blocks[k].set == binding->set && info->user_blocks[k].binding == binding->binding);
+            known = known || (info->user_blocks[k].set == binding->set &&
+                              info->user_blocks[k].binding == binding->binding);
         }
         if (!known) {
-            return log_fail(device->log, GYRE_ERROR_BINDING, "kernel %s has no block in set %u, binding %u", kernel->id,
+            return log_fail(device->log, GYRE_ERROR_BINDING,
+                            "kernel %s has no block in set %u, binding %u", kernel->id,
                             binding->set, binding->binding);
         }
     }
@@ -213,12 +235,14 @@ static gyre_result create_user_buffers(struct gyre_kernel *kernel)
         gyre_result result = check_block(kernel, block, binding);
         VkDeviceSize size = result == GYRE_OK ? base_align(binding->size, 16) : 0;
         if (result == GYRE_OK) {
-            result = buffer_create(device, &build->user[i], size,
-                                   VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT,
-                                   memory_choose(device, MEMORY_LOCAL, UINT32_MAX));
+            result =
+                buffer_create(device, &build->user[i], size,
+                              VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT,
+                              memory_choose(device, MEMORY_LOCAL, UINT32_MAX));
         }
         if (result == GYRE_OK && binding->data) {
-            result = buffer_create(device, &build->upload[i], size, VK_BUFFER_USAGE_TRANSFER_SRC_BIT,
+            result = buffer_create(device, &build->upload[i], size,
+                                   VK_BUFFER_USAGE_TRANSFER_SRC_BIT,
                                    kernel->services.profile->memory_to_device);
         }
         if (result != GYRE_OK) {
@@ -237,9 +261,12 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel)
     struct build *build = &kernel->build;
     const struct program *program = &build->program;
     const VkBuffer engine[GYRE_BINDING_COUNT] = {
-        [GYRE_BINDING_CONTROL] = build->control.handle, [GYRE_BINDING_STATUS] = build->status.handle,
-        [GYRE_BINDING_INPUT] = build->input.handle,     [GYRE_BINDING_OUTPUT] = build->output.handle,
-        [GYRE_BINDING_LOCAL] = build->local.handle,     [GYRE_BINDING_STATE] = build->state.handle,
+        [GYRE_BINDING_CONTROL] = build->control.handle,
+        [GYRE_BINDING_STATUS] = build->status.handle,
+        [GYRE_BINDING_INPUT] = build->input.handle,
+        [GYRE_BINDING_OUTPUT] = build->output.handle,
+        [GYRE_BINDING_LOCAL] = build->local.handle,
+        [GYRE_BINDING_STATE] = build->state.handle,
         [GYRE_BINDING_INDIRECT] = build->indirect.handle,
     };
     struct pipeline_binding bindings[GYRE_BINDING_COUNT + SPIRV_MAX_USER_BLOCKS];
@@ -256,27 +283,28 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel)
             .buffer = build->user[i].handle,
         };
     }
-    gyre_result result = pipeline_create(kernel->services.device, &build->pipeline,
-                                         &(struct pipeline_request){
-                                             .words = program->words,
-                                             .size = program->size,
-                                             .entry_point = program->info.entry_point,
-                                             .bindings = bindings,
-                                             .binding_count = count,
-                                             .push_constant_size = sizeof(uint32_t),
-                                             .specialisation =
-                                                 {
-                                                     {GYRE_SPEC_LOCAL_COUNT, program->local_count},
-                                                     {GYRE_SPEC_LOCAL_X, program->info.local_size[0]},
-                                                     {GYRE_SPEC_INPUT_SIZE, build->input_slots},
-                                                     {GYRE_SPEC_OUTPUT_SIZE, build->output_slots},
-                                                     {GYRE_SPEC_STATE_WORDS, program->info.state.size / 4},
-                                                     {GYRE_SPEC_QUIRKS, program->quirks},
-                                                 },
-                                             .specialisation_count = 6,
-                                             .cache = kernel->services.store->cache,
-                                             .name = kernel->id,
-                                         });
+    gyre_result result =
+        pipeline_create(kernel->services.device, &build->pipeline,
+                        &(struct pipeline_request){
+                            .words = program->words,
+                            .size = program->size,
+                            .entry_point = program->info.entry_point,
+                            .bindings = bindings,
+                            .binding_count = count,
+                            .push_constant_size = sizeof(uint32_t),
+                            .specialisation =
+                                {
+                                    {GYRE_SPEC_LOCAL_COUNT, program->local_count},
+                                    {GYRE_SPEC_LOCAL_X, program->info.local_size[0]},
+                                    {GYRE_SPEC_INPUT_SIZE, build->input_slots},
+                                    {GYRE_SPEC_OUTPUT_SIZE, build->output_slots},
+                                    {GYRE_SPEC_STATE_WORDS, program->info.state.size / 4},
+                                    {GYRE_SPEC_QUIRKS, program->quirks},
+                                },
+                            .specialisation_count = 6,
+                            .cache = kernel->services.store->cache,
+                            .name = kernel->id,
+                        });
     if (result == GYRE_OK) {
         pipeline_store_keep(kernel->services.device, kernel->services.store);
     }
@@ -291,7 +319,8 @@ static void barrier(struct gyre_kernel *kernel, VkCommandBuffer commands, VkPipe
         .srcAccessMask = written,
         .dstAccessMask = read,
     };
-    kernel->services.device->vk.vkCmdPipelineBarrier(commands, from, to, 0, 1, &memory, 0, NULL, 0, NULL);
+    kernel->services.device->vk.vkCmdPipelineBarrier(commands, from, to, 0, 1, &memory, 0, NULL, 0,
+                                                     NULL);
 }
 
 #define SHADER VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT
@@ -299,8 +328,9 @@ static void barrier(struct gyre_kernel *kernel, VkCommandBuffer commands, VkPipe
 
 static void push_link(struct gyre_kernel *kernel, VkCommandBuffer commands, uint32_t link)
 {
-    kernel->services.device->vk.vkCmdPushConstants(commands, kernel->build.pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT,
-                                                   0, sizeof link, &link);
+    kernel->services.device->vk.vkCmdPushConstants(commands, kernel->build.pipeline.layout,
+                                                   VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof link,
+                                                   &link);
 }
 
 static void record_warm_up(struct gyre_kernel *kernel, VkCommandBuffer commands)
@@ -313,7 +343,8 @@ static void record_warm_up(struct gyre_kernel *kernel, VkCommandBuffer commands)
     for (uint32_t i = 0; i < build->program.info.user_block_count; ++i) {
         if (build->upload[i].handle) {
             VkBufferCopy whole = {.size = build->upload[i].size};
-            vk->vkCmdCopyBuffer(commands, build->upload[i].handle, build->user[i].handle, 1, &whole);
+            vk->vkCmdCopyBuffer(commands, build->upload[i].handle, build->user[i].handle, 1,
+                                &whole);
         } else {
             vk->vkCmdFillBuffer(commands, build->user[i].handle, 0, VK_WHOLE_SIZE, 0);
         }
@@ -323,7 +354,8 @@ static void record_warm_up(struct gyre_kernel *kernel, VkCommandBuffer commands)
     pipeline_bind(kernel->services.device, &build->pipeline, commands);
     push_link(kernel, commands, 0);
     vk->vkCmdDispatch(commands, kernel->params.workgroups, 1, 1);
-    barrier(kernel, commands, SHADER, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    barrier(kernel, commands, SHADER, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+            VK_ACCESS_HOST_READ_BIT);
 }
 
 /* A chain of residencies: each but the first runs only if one before it wrote its group count. */
@@ -332,7 +364,8 @@ static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer command
     struct build *build = &kernel->build;
     const struct VolkDeviceTable *vk = &kernel->services.device->vk;
     /* For a submission that waited for `go`: what the host wrote until then. */
-    barrier(kernel, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_WRITE_BIT, SHADER, SHADER_ACCESS);
+    barrier(kernel, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_WRITE_BIT, SHADER,
+            SHADER_ACCESS);
     pipeline_bind(kernel->services.device, &build->pipeline, commands);
     for (uint32_t link = 0; link < kernel->params.chain; ++link) {
         push_link(kernel, commands, link);
@@ -340,11 +373,14 @@ static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer command
             vk->vkCmdDispatch(commands, kernel->params.workgroups, 1, 1);
             continue;
         }
-        barrier(kernel, commands, SHADER, VK_ACCESS_SHADER_WRITE_BIT, SHADER | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT,
+        barrier(kernel, commands, SHADER, VK_ACCESS_SHADER_WRITE_BIT,
+                SHADER | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT,
                 SHADER_ACCESS | VK_ACCESS_INDIRECT_COMMAND_READ_BIT);
-        vk->vkCmdDispatchIndirect(commands, build->indirect.handle, link * sizeof(struct gyre_Groups));
+        vk->vkCmdDispatchIndirect(commands, build->indirect.handle,
+                                  link * sizeof(struct gyre_Groups));
     }
-    barrier(kernel, commands, SHADER, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    barrier(kernel, commands, SHADER, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+            VK_ACCESS_HOST_READ_BIT);
 }
 
 static gyre_result record(struct gyre_kernel *kernel, VkCommandBuffer commands,
@@ -368,7 +404,8 @@ static gyre_result create_commands(struct gyre_kernel *kernel)
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .queueFamilyIndex = device->family,
     };
-    VkResult result = VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &build->pool));
+    VkResult result =
+        VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &build->pool));
     VkCommandBuffer commands[2] = {0};
     if (result == VK_SUCCESS) {
         VkCommandBufferAllocateInfo allocate = {
@@ -377,7 +414,8 @@ static gyre_result create_commands(struct gyre_kernel *kernel)
             .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
             .commandBufferCount = LENGTH(commands),
         };
-        result = VK(device->log, device->vk.vkAllocateCommandBuffers(device->handle, &allocate, commands));
+        result = VK(device->log,
+                    device->vk.vkAllocateCommandBuffers(device->handle, &allocate, commands));
     }
     if (result != VK_SUCCESS) {
         return device_check(device, result);
@@ -392,10 +430,11 @@ gyre_result build_create(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
     const struct kernel_services *services = &kernel->services;
-    gyre_result result = program_load(&build->program, services->device, services->compiler, &kernel->params,
-                                      services->profile->loop_limit);
+    gyre_result result = program_load(&build->program, services->device, services->compiler,
+                                      &kernel->params, services->profile->loop_limit);
     gyre_result (*const steps[])(struct gyre_kernel *) = {
-        choose_sizes, create_buffers, create_user_buffers, create_groups, create_pipeline, create_commands,
+        choose_sizes,  create_buffers,  create_user_buffers,
+        create_groups, create_pipeline, create_commands,
     };
     for (size_t i = 0; i < LENGTH(steps) && result == GYRE_OK; ++i) {
         result = steps[i](kernel);

@@ -60,7 +60,8 @@ char *cache_directory(const struct log *log, const char *wanted)
         path = join(home, ".cache/gyre");
     }
     if (path && !make_directories(path)) {
-        log_say(log, GYRE_LOG_WARNING, "no pipeline cache: %s cannot be made: %s", path, strerror(errno));
+        log_say(log, GYRE_LOG_WARNING, "no pipeline cache: %s cannot be made: %s", path,
+                strerror(errno));
         free(path);
         path = NULL;
     }
@@ -70,8 +71,8 @@ char *cache_directory(const struct log *log, const char *wanted)
 static void *read_checked(FILE *file, uint64_t key_hash, size_t *size)
 {
     struct header header;
-    if (fread(&header, sizeof header, 1, file) != 1 || header.magic != MAGIC || header.size > SIZE_MAX_KEPT ||
-        header.key_hash != key_hash) {
+    if (fread(&header, sizeof header, 1, file) != 1 || header.magic != MAGIC ||
+        header.size > SIZE_MAX_KEPT || header.key_hash != key_hash) {
         return NULL;
     }
     void *data = malloc(header.size ? header.size : 1);
@@ -84,8 +85,8 @@ static void *read_checked(FILE *file, uint64_t key_hash, size_t *size)
     return data;
 }
 
-void *cache_load(const struct log *log, const char *directory, const char *name, const void *key, size_t key_size,
-                 size_t *size)
+void *cache_load(const struct log *log, const char *directory, const char *name, const void *key,
+                 size_t key_size, size_t *size)
 {
     char *path = directory ? join(directory, name) : NULL;
     FILE *file = path ? fopen(path, "rb") : NULL;
@@ -103,11 +104,12 @@ void *cache_load(const struct log *log, const char *directory, const char *name,
 
 static bool write_all(FILE *file, const struct header *header, const void *data, size_t size)
 {
-    return fwrite(header, sizeof *header, 1, file) == 1 && fwrite(data, 1, size, file) == size && fflush(file) == 0;
+    return fwrite(header, sizeof *header, 1, file) == 1 && fwrite(data, 1, size, file) == size &&
+           fflush(file) == 0;
 }
 
-void cache_store(const struct log *log, const char *directory, const char *name, const void *key, size_t key_size,
-                 const void *data, size_t size)
+void cache_store(const struct log *log, const char *directory, const char *name, const void *key,
+                 size_t key_size, const void *data, size_t size)
 {
     if (!directory || size > SIZE_MAX_KEPT) {
         return;
@@ -131,7 +133,8 @@ void cache_store(const struct log *log, const char *directory, const char *name,
         close(descriptor);
     }
     if (!ok) {
-        log_say(log, GYRE_LOG_WARNING, "the pipeline cache %s is not kept: %s", path ? path : name, strerror(errno));
+        log_say(log, GYRE_LOG_WARNING, "the pipeline cache %s is not kept: %s", path ? path : name,
+                strerror(errno));
         if (descriptor >= 0) {
             unlink(temporary);
         }

@@ -133,7 +133,8 @@ struct carrier *carrier_create(struct device *device, uint32_t queue, uint64_t b
                 .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
             },
     };
-    VkResult result = VK(device->log, device->vk.vkCreateSemaphore(device->handle, &info, NULL, &carrier->done));
+    VkResult result =
+        VK(device->log, device->vk.vkCreateSemaphore(device->handle, &info, NULL, &carrier->done));
     if (result != VK_SUCCESS || !base_thread_start(&carrier->thread, carry, carrier)) {
         release(carrier);
         return NULL;
@@ -167,8 +168,8 @@ bool carrier_destroy(struct carrier *carrier, uint64_t deadline)
     return idle;
 }
 
-gyre_result carrier_submit(struct carrier *carrier, struct carried *carried, VkCommandBuffer commands, VkSemaphore go,
-                           uint64_t go_value)
+gyre_result carrier_submit(struct carrier *carrier, struct carried *carried,
+                           VkCommandBuffer commands, VkSemaphore go, uint64_t go_value)
 {
     struct device *device = carrier->device;
     pthread_mutex_lock(&carrier->lock);
@@ -191,7 +192,8 @@ gyre_result carrier_submit(struct carrier *carrier, struct carried *carried, VkC
         .signalSemaphoreCount = 1,
         .pSignalSemaphores = &carrier->done,
     };
-    VkResult result = VK(device->log, device->vk.vkQueueSubmit(carrier->queue, 1, &info, VK_NULL_HANDLE));
+    VkResult result =
+        VK(device->log, device->vk.vkQueueSubmit(carrier->queue, 1, &info, VK_NULL_HANDLE));
     if (result == VK_SUCCESS) {
         carrier->submitted = value;
         carried->value = value;

@@ -54,7 +54,8 @@ static int type_rank(const char *type)
     return (int)LENGTH(order);
 }
 
-/* A family that computes, best without graphics: its watchdog is more patient and the desktop does not freeze. */
+/* A family that computes, best without graphics: its watchdog is more patient and the desktop does
+ * not freeze. */
 static void find_family(const struct vk_instance *vk, struct candidate *candidate)
 {
     VkQueueFamilyProperties families[64];
@@ -78,7 +79,8 @@ static bool has_coherent_memory(const struct vk_instance *vk, VkPhysicalDevice p
 {
     VkPhysicalDeviceMemoryProperties memory;
     vk->GetPhysicalDeviceMemoryProperties(physical, &memory);
-    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
         if ((memory.memoryTypes[i].propertyFlags & wanted) == wanted) {
             return true;
@@ -108,8 +110,8 @@ static void find_missing(const struct vk_instance *vk, struct candidate *candida
     for (size_t i = 0; i < LENGTH(requirements); ++i) {
         if (!requirements[i].met) {
             size_t length = strlen(info->missing);
-            snprintf(info->missing + length, sizeof info->missing - length, "%s%s", length ? ", " : "",
-                     requirements[i].name);
+            snprintf(info->missing + length, sizeof info->missing - length, "%s%s",
+                     length ? ", " : "", requirements[i].name);
             info->usable = false;
         }
     }
@@ -122,12 +124,16 @@ static void fill_info(struct candidate *candidate, uint32_t index)
     info->index = index;
     snprintf(info->name, sizeof info->name, "%s", properties->deviceName);
     snprintf(info->type, sizeof info->type, "%s", type_name(properties->deviceType));
-    snprintf(info->driver, sizeof info->driver, "%s %s", candidate->driver.driverName, candidate->driver.driverInfo);
-    snprintf(info->api_version, sizeof info->api_version, "%u.%u.%u", VK_API_VERSION_MAJOR(properties->apiVersion),
-             VK_API_VERSION_MINOR(properties->apiVersion), VK_API_VERSION_PATCH(properties->apiVersion));
+    snprintf(info->driver, sizeof info->driver, "%s %s", candidate->driver.driverName,
+             candidate->driver.driverInfo);
+    snprintf(info->api_version, sizeof info->api_version, "%u.%u.%u",
+             VK_API_VERSION_MAJOR(properties->apiVersion),
+             VK_API_VERSION_MINOR(properties->apiVersion),
+             VK_API_VERSION_PATCH(properties->apiVersion));
     memcpy(info->uuid, candidate->properties11.deviceUUID, sizeof info->uuid);
     info->max_workgroup_invocations = properties->limits.maxComputeWorkGroupInvocations;
-    memcpy(info->max_workgroup_size, properties->limits.maxComputeWorkGroupSize, sizeof info->max_workgroup_size);
+    memcpy(info->max_workgroup_size, properties->limits.maxComputeWorkGroupSize,
+           sizeof info->max_workgroup_size);
     info->subgroup_size = candidate->properties11.subgroupSize;
     info->compute_queues = candidate->queue_count;
 }
@@ -155,14 +161,17 @@ static void examine(const struct vk_instance *vk, struct candidate *candidate, u
     find_missing(vk, candidate);
 }
 
-static gyre_result find_candidates(const struct log *log, const struct vk_instance *vk, struct candidates *out)
+static gyre_result find_candidates(const struct log *log, const struct vk_instance *vk,
+                                   struct candidates *out)
 {
     VkPhysicalDevice devices[64];
     uint32_t count = LENGTH(devices);
     VkResult result = VK(log, vk->EnumeratePhysicalDevices(vk->handle, &count, devices));
     if (result < 0 || count == 0) {
-        return log_fail(log, result == VK_ERROR_OUT_OF_HOST_MEMORY ? GYRE_ERROR_NO_MEMORY : GYRE_ERROR_NO_DEVICE,
-                        "no Vulkan device: no GPU and no software driver answered (Debian: mesa-vulkan-drivers)");
+        return log_fail(
+            log,
+            result == VK_ERROR_OUT_OF_HOST_MEMORY ? GYRE_ERROR_NO_MEMORY : GYRE_ERROR_NO_DEVICE,
+            "no Vulkan device: no GPU and no software driver answered (Debian: mesa-vulkan-drivers)");
     }
     out->list = calloc(count, sizeof *out->list);
     if (!out->list) {
@@ -227,31 +236,34 @@ static int matches(const gyre_device_info *info, const char *selector)
     return index == info->index;
 }
 
-static void say_choice(const struct log *log, const struct candidates *all, const struct candidate *chosen,
-                       const char *selector)
+static void say_choice(const struct log *log, const struct candidates *all,
+                       const struct candidate *chosen, const char *selector)
 {
     for (uint32_t i = 0; i < all->count; ++i) {
         const gyre_device_info *info = &all->list[i].info;
         if (&all->list[i] == chosen) {
-            log_say(log, GYRE_LOG_INFO, "device %u: %s (%s, %s): chosen", info->index, info->name, info->type,
-                    info->driver);
+            log_say(log, GYRE_LOG_INFO, "device %u: %s (%s, %s): chosen", info->index, info->name,
+                    info->type, info->driver);
         } else if (!info->usable) {
-            log_say(log, GYRE_LOG_INFO, "device %u: %s: not usable, it lacks %s", info->index, info->name,
-                    info->missing);
+            log_say(log, GYRE_LOG_INFO, "device %u: %s: not usable, it lacks %s", info->index,
+                    info->name, info->missing);
         } else if (selector && matches(info, selector) != 1) {
-            log_say(log, GYRE_LOG_INFO, "device %u: %s (%s): not '%s'", info->index, info->name, info->type, selector);
+            log_say(log, GYRE_LOG_INFO, "device %u: %s (%s): not '%s'", info->index, info->name,
+                    info->type, selector);
         } else {
-            log_say(log, GYRE_LOG_INFO, "device %u: %s (%s): another one comes first", info->index, info->name,
-                    info->type);
+            log_say(log, GYRE_LOG_INFO, "device %u: %s (%s): another one comes first", info->index,
+                    info->name, info->type);
         }
     }
 }
 
-static gyre_result say_not_found(const struct log *log, const struct candidates *all, const char *selector)
+static gyre_result say_not_found(const struct log *log, const struct candidates *all,
+                                 const char *selector)
 {
     for (uint32_t i = 0; i < all->count; ++i) {
         const gyre_device_info *info = &all->list[i].info;
-        log_say(log, GYRE_LOG_ERROR, "there is: index:%u name:%s type:%s", info->index, info->name, info->type);
+        log_say(log, GYRE_LOG_ERROR, "there is: index:%u name:%s type:%s", info->index, info->name,
+                info->type);
     }
     return log_fail(log, GYRE_ERROR_DEVICE_NOT_FOUND, "no device is '%s'", selector);
 }
@@ -265,19 +277,22 @@ static gyre_result choose(const struct log *log, const struct candidates *all, c
         const struct candidate *candidate = &all->list[i];
         int match = selector ? matches(&candidate->info, selector) : 1;
         if (match < 0) {
-            return log_fail(log, GYRE_ERROR_INVALID,
-                            "device '%s': write index:N, name:PART, uuid:HEX or type:discrete|integrated|virtual|cpu",
-                            selector);
+            return log_fail(
+                log, GYRE_ERROR_INVALID,
+                "device '%s': write index:N, name:PART, uuid:HEX or type:discrete|integrated|virtual|cpu",
+                selector);
         }
         if (match && !candidate->info.usable) {
             unusable = candidate;
-        } else if (match && (!best || type_rank(candidate->info.type) < type_rank(best->info.type))) {
+        } else if (match &&
+                   (!best || type_rank(candidate->info.type) < type_rank(best->info.type))) {
             best = candidate;
         }
     }
     if (!best && unusable) {
-        return log_fail(log, selector ? GYRE_ERROR_UNSUPPORTED : GYRE_ERROR_NO_DEVICE, "%s cannot be used: it lacks %s",
-                        unusable->info.name, unusable->info.missing);
+        return log_fail(log, selector ? GYRE_ERROR_UNSUPPORTED : GYRE_ERROR_NO_DEVICE,
+                        "%s cannot be used: it lacks %s", unusable->info.name,
+                        unusable->info.missing);
     }
     if (!best) {
         return say_not_found(log, all, selector);
@@ -287,7 +302,8 @@ static gyre_result choose(const struct log *log, const struct candidates *all, c
     return GYRE_OK;
 }
 
-/* Everything of the core that a handler may want, if the device has it; what costs or restricts stays off. */
+/* Everything of the core that a handler may want, if the device has it; what costs or restricts
+ * stays off. */
 static void enable_features(struct device *device, const struct candidate *candidate)
 {
     const VkPhysicalDeviceFeatures *has = &candidate->features.features;
@@ -306,7 +322,8 @@ static void enable_features(struct device *device, const struct candidate *candi
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
         .pNext = &device->features12,
         .storageBuffer16BitAccess = candidate->features11.storageBuffer16BitAccess,
-        .uniformAndStorageBuffer16BitAccess = candidate->features11.uniformAndStorageBuffer16BitAccess,
+        .uniformAndStorageBuffer16BitAccess =
+            candidate->features11.uniformAndStorageBuffer16BitAccess,
     };
     const VkPhysicalDeviceVulkan12Features *has12 = &candidate->features12;
     bool model = has12->vulkanMemoryModel && has12->vulkanMemoryModelDeviceScope;
@@ -381,23 +398,25 @@ static gyre_result create_device(struct device *device, const struct candidate *
 {
     enable_features(device, candidate);
     device->family = candidate->family;
-    device->queue_count = candidate->queue_count < DEVICE_QUEUES_MAX ? candidate->queue_count : DEVICE_QUEUES_MAX;
+    device->queue_count = candidate->queue_count < DEVICE_QUEUES_MAX ? candidate->queue_count
+                                                                     : DEVICE_QUEUES_MAX;
     const float priorities[DEVICE_QUEUES_MAX] = {0.5f, 0.5f, 0.5f, 0.5f};
-    VkResult result = VK(device->log, device->instance.CreateDevice(
-                                          candidate->physical,
-                                          &(VkDeviceCreateInfo){
-                                              .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                                              .pNext = &device->features,
-                                              .queueCreateInfoCount = 1,
-                                              .pQueueCreateInfos =
-                                                  &(VkDeviceQueueCreateInfo){
-                                                      .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                                      .queueFamilyIndex = device->family,
-                                                      .queueCount = device->queue_count,
-                                                      .pQueuePriorities = priorities,
-                                                  },
-                                          },
-                                          NULL, &device->handle));
+    VkResult result =
+        VK(device->log, device->instance.CreateDevice(
+                            candidate->physical,
+                            &(VkDeviceCreateInfo){
+                                .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                .pNext = &device->features,
+                                .queueCreateInfoCount = 1,
+                                .pQueueCreateInfos =
+                                    &(VkDeviceQueueCreateInfo){
+                                        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                        .queueFamilyIndex = device->family,
+                                        .queueCount = device->queue_count,
+                                        .pQueuePriorities = priorities,
+                                    },
+                            },
+                            NULL, &device->handle));
     if (result != VK_SUCCESS) {
         return vk_to_result(result);
     }
@@ -470,7 +489,8 @@ bool device_is_lost(const struct device *device)
     return atomic_load(&device->lost);
 }
 
-bool device_is_llvmpipe_before(const struct device *device, uint32_t major, uint32_t minor, uint32_t patch)
+bool device_is_llvmpipe_before(const struct device *device, uint32_t major, uint32_t minor,
+                               uint32_t patch)
 {
     return device->driver_id == VK_DRIVER_ID_MESA_LLVMPIPE &&
            device->driver_version < VK_MAKE_API_VERSION(0, major, minor, patch);

@@ -1,6 +1,7 @@
 /* The Vulkan device: which, with what, and its queues.
  *
- * Thread-safety: immutable after device_open, but for `lost` (atomic, sticky). The queues are the carriers'.
+ * Thread-safety: immutable after device_open, but for `lost` (atomic, sticky). The queues are the
+ * carriers'.
  */
 #ifndef GYRE_DEVICE_H
 #define GYRE_DEVICE_H
@@ -38,11 +39,12 @@ struct device {
     atomic_bool lost;
 };
 
-/* Selects by `selector` (gyre_runtime_params.device; NULL: the environment, else the best) and opens.
- * Results: as gyre_runtime_create. */
+/* Selects by `selector` (gyre_runtime_params.device; NULL: the environment, else the best) and
+ * opens. Results: as gyre_runtime_create. */
 gyre_result device_open(struct device *device, const struct log *log, const char *selector);
 
-/* Destroys the VkDevice and its instance. What was made of it must be gone. Waits for running shaders. */
+/* Destroys the VkDevice and its instance. What was made of it must be gone. Waits for running
+ * shaders. */
 void device_close(struct device *device);
 
 /* Result of a Vulkan call on this device; remembers a loss. */
@@ -51,11 +53,13 @@ gyre_result device_check(struct device *device, VkResult result);
 bool device_is_lost(const struct device *device);
 
 /* True if the driver is llvmpipe older than the Mesa version. */
-bool device_is_llvmpipe_before(const struct device *device, uint32_t major, uint32_t minor, uint32_t patch);
+bool device_is_llvmpipe_before(const struct device *device, uint32_t major, uint32_t minor,
+                               uint32_t patch);
 
 gyre_result device_list(const struct log *log, gyre_device_info *infos, uint32_t *count);
 
-/* Whether a SPIR-V capability may be used: a feature for it is enabled. `name` (may be NULL) gets the feature. */
+/* Whether a SPIR-V capability may be used: a feature for it is enabled. `name` (may be NULL) gets
+ * the feature. */
 bool device_has_capability(const struct device *device, uint32_t capability, const char **name);
 
 #endif

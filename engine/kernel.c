@@ -10,11 +10,13 @@
 static gyre_result check_params(const struct log *log, const gyre_kernel_params *params)
 {
     if (!params || !params->id || !params->id[0] || strlen(params->id) >= KERNEL_ID_SIZE) {
-        return log_fail(log, GYRE_ERROR_INVALID, "a kernel needs an id of 1 to %d bytes", KERNEL_ID_SIZE - 1);
+        return log_fail(log, GYRE_ERROR_INVALID, "a kernel needs an id of 1 to %d bytes",
+                        KERNEL_ID_SIZE - 1);
     }
     int sources = !!params->glsl_file + !!params->glsl + !!params->spirv;
     if (sources != 1 || (params->spirv && !params->spirv_size)) {
-        return log_fail(log, GYRE_ERROR_INVALID, "kernel %s: give one of glsl_file, glsl, or spirv with spirv_size",
+        return log_fail(log, GYRE_ERROR_INVALID,
+                        "kernel %s: give one of glsl_file, glsl, or spirv with spirv_size",
                         params->id);
     }
     const struct {
@@ -23,14 +25,17 @@ static gyre_result check_params(const struct log *log, const gyre_kernel_params 
     } rules[] = {
         {params->flags == 0 && params->reserved == 0, "flags and reserved must be 0"},
         {params->chain <= GYRE_CHAIN_MAX, "chain is at most 16"},
-        {params->backpressure >= GYRE_BLOCK && params->backpressure <= GYRE_DROP_OLDEST, "no such backpressure"},
+        {params->backpressure >= GYRE_BLOCK && params->backpressure <= GYRE_DROP_OLDEST,
+         "no such backpressure"},
         {params->visibility >= GYRE_VISIBILITY_AUTO && params->visibility <= GYRE_VISIBILITY_LIVE,
          "no such visibility"},
-        {params->window <= 1u << 24 && params->output_window <= 1u << 24, "a window is at most 2^24 slots"},
+        {params->window <= 1u << 24 && params->output_window <= 1u << 24,
+         "a window is at most 2^24 slots"},
         {!params->binding_count || params->bindings, "bindings is missing"},
         {!params->input_field_count || params->input_fields, "input_fields is missing"},
         {!params->output_field_count || params->output_fields, "output_fields is missing"},
-        {!params->include_directory_count || params->include_directories, "include_directories is missing"},
+        {!params->include_directory_count || params->include_directories,
+         "include_directories is missing"},
     };
     for (size_t i = 0; i < LENGTH(rules); ++i) {
         if (!rules[i].ok) {
@@ -67,7 +72,8 @@ static bool copy_params(const gyre_kernel_params *from, gyre_kernel_params *to)
     const void *fields = NULL;
     ok = copy_array(from->input_fields, from->input_field_count, sizeof(gyre_field), &fields) && ok;
     to->input_fields = fields;
-    ok = copy_array(from->output_fields, from->output_field_count, sizeof(gyre_field), &fields) && ok;
+    ok = copy_array(from->output_fields, from->output_field_count, sizeof(gyre_field), &fields) &&
+         ok;
     to->output_fields = fields;
     gyre_binding *bindings = calloc(from->binding_count + 1u, sizeof *bindings);
     const char **directories = calloc(from->include_directory_count + 1u, sizeof *directories);
@@ -107,7 +113,8 @@ static void set_defaults(gyre_kernel_params *params)
     params->queue_size = params->queue_size ? params->queue_size : QUEUE_DEFAULT;
     params->workgroups = params->workgroups ? params->workgroups : 1;
     params->chain = params->chain ? params->chain : CHAIN_DEFAULT;
-    params->launch_timeout_ns = params->launch_timeout_ns ? params->launch_timeout_ns : LAUNCH_TIMEOUT_NS;
+    params->launch_timeout_ns = params->launch_timeout_ns ? params->launch_timeout_ns
+                                                          : LAUNCH_TIMEOUT_NS;
 }
 
 static void release(struct gyre_kernel *kernel)
@@ -120,8 +127,8 @@ static void release(struct gyre_kernel *kernel)
     free(kernel);
 }
 
-gyre_result kernel_create(const struct kernel_services *services, const gyre_kernel_params *params, uint64_t number,
-                          struct gyre_kernel **kernel)
+gyre_result kernel_create(const struct kernel_services *services, const gyre_kernel_params *params,
+                          uint64_t number, struct gyre_kernel **kernel)
 {
     gyre_result result = check_params(services->log, params);
     if (result != GYRE_OK) {
@@ -150,8 +157,8 @@ gyre_result kernel_allows(struct gyre_kernel *kernel, enum lifecycle_operation o
 {
     gyre_result result = lifecycle_check(kernel->state, operation);
     if (result != GYRE_OK) {
-        log_say(kernel->services.log, GYRE_LOG_ERROR, "kernel %s is %s: %s is not allowed", kernel->id,
-                gyre_state_name(kernel->state), lifecycle_operation_name(operation));
+        log_say(kernel->services.log, GYRE_LOG_ERROR, "kernel %s is %s: %s is not allowed",
+                kernel->id, gyre_state_name(kernel->state), lifecycle_operation_name(operation));
     }
     return result;
 }
@@ -175,13 +182,15 @@ void kernel_fail(struct gyre_kernel *kernel, gyre_result fault)
 /* LIVE or STRICT: what the kernel asks for, else what the runtime does. */
 static gyre_result choose_visibility(struct gyre_kernel *kernel)
 {
-    gyre_visibility wanted = kernel->params.visibility ? kernel->params.visibility : kernel->services.visibility;
+    gyre_visibility wanted = kernel->params.visibility ? kernel->params.visibility
+                                                       : kernel->services.visibility;
     bool possible = kernel->services.profile->live;
     if (wanted == GYRE_VISIBILITY_LIVE && !possible) {
-        return log_fail(kernel->services.log, GYRE_ERROR_UNSUPPORTED,
-                        "kernel %s: LIVE is not possible, this device does not see the host's writes while it runs: ask "
-                        "for STRICT or AUTO",
-                        kernel->id);
+        return log_fail(
+            kernel->services.log, GYRE_ERROR_UNSUPPORTED,
+            "kernel %s: LIVE is not possible, this device does not see the host's writes while it runs: ask "
+            "for STRICT or AUTO",
+            kernel->id);
     }
     kernel->live = wanted == GYRE_VISIBILITY_STRICT ? false : possible;
     return GYRE_OK;
@@ -190,10 +199,12 @@ static gyre_result choose_visibility(struct gyre_kernel *kernel)
 static void prepare(struct gyre_kernel *kernel)
 {
     const struct spirv_info *info = &kernel->build.program.info;
-    uint64_t in_windows = (uint64_t)kernel->build.input_slots * GYRE_LANES * kernel->params.workgroups;
+    uint64_t in_windows = (uint64_t)kernel->build.input_slots * GYRE_LANES *
+                          kernel->params.workgroups;
     staging_init(&kernel->staging, kernel->params.queue_size, in_windows, info->input.data_size);
     /* Beyond the capacity: what terminate takes off the device. */
-    staging_init(&kernel->answers, kernel->params.queue_size, UINT64_MAX / 2, info->output.data_size);
+    staging_init(&kernel->answers, kernel->params.queue_size, UINT64_MAX / 2,
+                 info->output.data_size);
     residency_init(kernel);
 }
 
@@ -301,7 +312,8 @@ gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline)
         while (kernel->in_flight && kernel->state == GYRE_DEACTIVATED && in_time) {
             in_time = kernel_wait(kernel, deadline);
         }
-        result = kernel->in_flight && kernel->state == GYRE_DEACTIVATED ? GYRE_ERROR_TIMEOUT : GYRE_OK;
+        result = kernel->in_flight && kernel->state == GYRE_DEACTIVATED ? GYRE_ERROR_TIMEOUT
+                                                                        : GYRE_OK;
     }
     pthread_mutex_unlock(&kernel->lock);
     return result;
@@ -330,7 +342,8 @@ static void begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mo
     kernel_wake(kernel);
 }
 
-gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode, uint64_t deadline, uint64_t *dropped)
+gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode,
+                             uint64_t deadline, uint64_t *dropped)
 {
     pthread_mutex_lock(&kernel->lock);
     uint64_t before = kernel->stats.dropped;
@@ -367,7 +380,8 @@ void kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats)
     stats->live = kernel->live;
     stats->fault = kernel->fault;
     if (kernel->launched_ns) {
-        stats->uptime_ns = (kernel->terminated_ns ? kernel->terminated_ns : base_now_ns()) - kernel->launched_ns;
+        stats->uptime_ns = (kernel->terminated_ns ? kernel->terminated_ns : base_now_ns()) -
+                           kernel->launched_ns;
     }
     pthread_mutex_unlock(&kernel->lock);
 }

@@ -4,10 +4,12 @@
  *   traffic.c    messages in, answers out: staging, rings, waiting
  *   residency.c  submissions and what is learned at their end
  *
- * A message goes one way: gyre_send -> staging -> (fill) an input ring -> the device -> an output ring -> (collect)
- * answers -> gyre_receive. From staging until its acknowledgement an entry of the staging pool keeps its copy.
+ * A message goes one way: gyre_send -> staging -> (fill) an input ring -> the device -> an output
+ * ring -> (collect) answers -> gyre_receive. From staging until its acknowledgement an entry of the
+ * staging pool keeps its copy.
  *
- * Locks: `lock` guards everything not marked otherwise. It comes after the runtime's and before the carrier's.
+ * Locks: `lock` guards everything not marked otherwise. It comes after the runtime's and before the
+ * carrier's.
  */
 #ifndef GYRE_ENGINE_KERNEL_H
 #define GYRE_ENGINE_KERNEL_H
@@ -33,9 +35,10 @@ struct group {
     struct ring_input input[GYRE_LANES];
     struct ring_output output;
     struct staging_entry **window[GYRE_LANES]; /* by slot: the copies of [acknowledged, tail) */
-    uint32_t acknowledged[GYRE_LANES];         /* <= input[lane].head: what collect() has accounted for */
+    uint32_t acknowledged[GYRE_LANES]; /* <= input[lane].head: what collect() has accounted for */
     uint32_t doorbell;
-    uint32_t begun_lane; /* 1 + the lane whose head was in hand when the driver cut the last residency; 0: none */
+    uint32_t begun_lane; /* 1 + the lane whose head was in hand when the driver cut the last
+                            residency; 0: none */
     struct gyre_ControlLine *control;
     const struct gyre_StatusBlock *status;
 };
@@ -104,24 +107,24 @@ struct gyre_kernel {
     struct carried carried;
     bool in_flight;
     uint64_t submitted_ns;
-    atomic_uint serial;       /* of the submission in flight, or the last one */
+    atomic_uint serial;        /* of the submission in flight, or the last one */
     atomic_uint_fast32_t ends; /* submissions ended: what a spinning waiter watches */
     uint32_t fuel;
-    uint32_t strikes; /* submissions in a row that got nowhere though there was work */
+    uint32_t strikes;    /* submissions in a row that got nowhere though there was work */
     uint64_t message_ns; /* of the device's time for one; 0: not known yet */
     uint64_t poll_ps;    /* of its time for one idle look at the rings */
-    bool refilled;    /* the input rings were rewound since the last submission */
-    bool found_work;  /* there was work when it was submitted */
+    bool refilled;       /* the input rings were rewound since the last submission */
+    bool found_work;     /* there was work when it was submitted */
 
     gyre_stats stats;
 };
 
 /* Checks and copies `params`. Results: OK, INVALID, NO_MEMORY. */
-gyre_result kernel_create(const struct kernel_services *services, const gyre_kernel_params *params, uint64_t number,
-                          struct gyre_kernel **kernel);
+gyre_result kernel_create(const struct kernel_services *services, const gyre_kernel_params *params,
+                          uint64_t number, struct gyre_kernel **kernel);
 
-/* Terminates (dropping) and frees, all by the deadline: false if a shader or the driver holds it; the kernel is then left
- * to itself, with its memory. */
+/* Terminates (dropping) and frees, all by the deadline: false if a shader or the driver holds it;
+ * the kernel is then left to itself, with its memory. */
 bool kernel_destroy(struct gyre_kernel *kernel, uint64_t deadline);
 
 gyre_result kernel_launch(struct gyre_kernel *kernel);
@@ -131,7 +134,8 @@ gyre_result kernel_start(struct gyre_kernel *kernel, uint64_t go_value);
 
 gyre_result kernel_reactivate(struct gyre_kernel *kernel);
 gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline);
-gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode, uint64_t deadline, uint64_t *dropped);
+gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode,
+                             uint64_t deadline, uint64_t *dropped);
 void kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats);
 
 /* Lock held: is the operation allowed? Says so if not. */
@@ -140,19 +144,23 @@ gyre_result kernel_allows(struct gyre_kernel *kernel, enum lifecycle_operation o
 /* Lock held: whoever waits looks again. */
 void kernel_wake(struct gyre_kernel *kernel);
 
-/* Lock held, and given up meanwhile: until something may have changed. False when the deadline has passed (traffic.c). */
+/* Lock held, and given up meanwhile: until something may have changed. False when the deadline has
+ * passed (traffic.c). */
 bool kernel_wait(struct gyre_kernel *kernel, uint64_t deadline);
 
 /* Lock held: nothing more will happen to this kernel's messages. */
 void kernel_fail(struct gyre_kernel *kernel, gyre_result fault);
 
-/* build.c. On the worker's thread, without the lock. build_create ends with everything ready but the warm-up. */
+/* build.c. On the worker's thread, without the lock. build_create ends with everything ready but
+ * the warm-up. */
 gyre_result build_create(struct gyre_kernel *kernel);
 void build_destroy(struct gyre_kernel *kernel);
 
 /* traffic.c */
-gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns, bool try);
-gyre_result traffic_receive(struct gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns, bool try);
+gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message,
+                         uint64_t timeout_ns, bool try);
+gyre_result traffic_receive(struct gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns,
+                            bool try);
 
 /* Lock held: staged messages into the input rings, as far as there is room. */
 void traffic_fill(struct gyre_kernel *kernel);
@@ -160,7 +168,8 @@ void traffic_fill(struct gyre_kernel *kernel);
 /* Lock held: what the device answered and acknowledged. */
 void traffic_collect(struct gyre_kernel *kernel);
 
-/* Lock held, nothing in flight: what the device has not acknowledged is staged again, in its order. */
+/* Lock held, nothing in flight: what the device has not acknowledged is staged again, in its order.
+ */
 void traffic_take_back(struct gyre_kernel *kernel);
 
 /* Lock held, nothing in flight: everything not acknowledged is dropped; how many. */

@@ -14,7 +14,8 @@ struct log {
 void log_say(const struct log *log, gyre_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Says it as an error and gives `result` back: `return log_fail(log, GYRE_ERROR_INVALID, "...")`. */
+/* Says it as an error and gives `result` back: `return log_fail(log, GYRE_ERROR_INVALID, "...")`.
+ */
 gyre_result log_fail(const struct log *log, gyre_result result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -7,7 +7,8 @@
 
 static int score(VkMemoryPropertyFlags flags, enum memory_role role)
 {
-    const VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                       VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
     bool cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     bool visible = (flags & host) == host;
@@ -50,27 +51,30 @@ static gyre_result allocate(struct device *device, struct buffer *buffer, uint32
     VkMemoryRequirements needs;
     device->vk.vkGetBufferMemoryRequirements(device->handle, buffer->handle, &needs);
     if (!(needs.memoryTypeBits >> type & 1)) {
-        return log_fail(device->log, GYRE_ERROR_UNSUPPORTED, "memory type %u does not take storage buffers", type);
+        return log_fail(device->log, GYRE_ERROR_UNSUPPORTED,
+                        "memory type %u does not take storage buffers", type);
     }
     VkMemoryAllocateInfo info = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
         .allocationSize = needs.size,
         .memoryTypeIndex = type,
     };
-    VkResult result = VK(device->log, device->vk.vkAllocateMemory(device->handle, &info, NULL, &buffer->memory));
+    VkResult result =
+        VK(device->log, device->vk.vkAllocateMemory(device->handle, &info, NULL, &buffer->memory));
     if (result == VK_SUCCESS) {
-        result = VK(device->log, device->vk.vkBindBufferMemory(device->handle, buffer->handle, buffer->memory, 0));
+        result = VK(device->log, device->vk.vkBindBufferMemory(device->handle, buffer->handle,
+                                                               buffer->memory, 0));
     }
     if (result == VK_SUCCESS &&
         (device->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)) {
-        result = VK(device->log, device->vk.vkMapMemory(device->handle, buffer->memory, 0, VK_WHOLE_SIZE, 0,
-                                                        &buffer->mapped));
+        result = VK(device->log, device->vk.vkMapMemory(device->handle, buffer->memory, 0,
+                                                        VK_WHOLE_SIZE, 0, &buffer->mapped));
     }
     return device_check(device, result);
 }
 
-gyre_result buffer_create(struct device *device, struct buffer *buffer, VkDeviceSize size, VkBufferUsageFlags usage,
-                          uint32_t type)
+gyre_result buffer_create(struct device *device, struct buffer *buffer, VkDeviceSize size,
+                          VkBufferUsageFlags usage, uint32_t type)
 {
     *buffer = (struct buffer){.size = size};
     VkBufferCreateInfo info = {
@@ -79,8 +83,10 @@ gyre_result buffer_create(struct device *device, struct buffer *buffer, VkDevice
         .usage = usage | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
-    VkResult created = VK(device->log, device->vk.vkCreateBuffer(device->handle, &info, NULL, &buffer->handle));
-    gyre_result result = created == VK_SUCCESS ? allocate(device, buffer, type) : device_check(device, created);
+    VkResult created =
+        VK(device->log, device->vk.vkCreateBuffer(device->handle, &info, NULL, &buffer->handle));
+    gyre_result result = created == VK_SUCCESS ? allocate(device, buffer, type)
+                                               : device_check(device, created);
     if (result != GYRE_OK) {
         buffer_destroy(device, buffer);
     }

@@ -8,7 +8,8 @@
 
 #define BINDINGS_MAX 48
 
-/* The driver refuses foreign data by its header; some do it badly, so its identity is the file's key too. */
+/* The driver refuses foreign data by its header; some do it badly, so its identity is the file's
+ * key too. */
 struct store_key {
     uint32_t vendor_id;
     uint32_t device_id;
@@ -31,12 +32,13 @@ static struct store_key key_of(const struct device *device)
     return key;
 }
 
-gyre_result pipeline_store_open(struct device *device, struct pipeline_store *store, const char *directory)
+gyre_result pipeline_store_open(struct device *device, struct pipeline_store *store,
+                                const char *directory)
 {
     *store = (struct pipeline_store){.directory = cache_directory(device->log, directory)};
     struct store_key key = key_of(device);
-    snprintf(store->name, sizeof store->name, "pipelines-%08x-%08x-%u.bin", key.vendor_id, key.device_id,
-             key.driver_id);
+    snprintf(store->name, sizeof store->name, "pipelines-%08x-%08x-%u.bin", key.vendor_id,
+             key.device_id, key.driver_id);
     size_t size = 0;
     void *data = cache_load(device->log, store->directory, store->name, &key, sizeof key, &size);
     VkPipelineCacheCreateInfo info = {
@@ -44,7 +46,8 @@ gyre_result pipeline_store_open(struct device *device, struct pipeline_store *st
         .initialDataSize = data ? size : 0,
         .pInitialData = data,
     };
-    VkResult result = VK(device->log, device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &store->cache));
+    VkResult result = VK(
+        device->log, device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &store->cache));
     store->kept = data ? size : 0;
     free(data);
     return device_check(device, result);
@@ -54,12 +57,14 @@ void pipeline_store_keep(struct device *device, struct pipeline_store *store)
 {
     size_t size = 0;
     if (!store->directory ||
-        device->vk.vkGetPipelineCacheData(device->handle, store->cache, &size, NULL) != VK_SUCCESS ||
+        device->vk.vkGetPipelineCacheData(device->handle, store->cache, &size, NULL) !=
+            VK_SUCCESS ||
         size == store->kept) {
         return;
     }
     void *data = malloc(size ? size : 1);
-    if (data && device->vk.vkGetPipelineCacheData(device->handle, store->cache, &size, data) == VK_SUCCESS) {
+    if (data && device->vk.vkGetPipelineCacheData(device->handle, store->cache, &size, data) ==
+                    VK_SUCCESS) {
         struct store_key key = key_of(device);
         cache_store(device->log, store->directory, store->name, &key, sizeof key, data, size);
         store->kept = size;
@@ -100,8 +105,8 @@ static VkResult create_set_layout(struct device *device, struct pipeline *pipeli
         .bindingCount = count,
         .pBindings = bindings,
     };
-    return VK(device->log,
-              device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, &pipeline->set_layouts[set]));
+    return VK(device->log, device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL,
+                                                                  &pipeline->set_layouts[set]));
 }
 
 static VkResult create_layouts(struct device *device, struct pipeline *pipeline,
@@ -118,10 +123,11 @@ static VkResult create_layouts(struct device *device, struct pipeline *pipeline,
         .setLayoutCount = pipeline->set_count,
         .pSetLayouts = pipeline->set_layouts,
         .pushConstantRangeCount = request->push_constant_size ? 1 : 0,
-        .pPushConstantRanges =
-            &(VkPushConstantRange){.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = request->push_constant_size},
+        .pPushConstantRanges = &(VkPushConstantRange){.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+                                                      .size = request->push_constant_size},
     };
-    return VK(device->log, device->vk.vkCreatePipelineLayout(device->handle, &info, NULL, &pipeline->layout));
+    return VK(device->log,
+              device->vk.vkCreatePipelineLayout(device->handle, &info, NULL, &pipeline->layout));
 }
 
 static VkResult allocate_sets(struct device *device, struct pipeline *pipeline)
@@ -136,7 +142,8 @@ static VkResult allocate_sets(struct device *device, struct pipeline *pipeline)
                 {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, BINDINGS_MAX},
             },
     };
-    VkResult result = VK(device->log, device->vk.vkCreateDescriptorPool(device->handle, &pool, NULL, &pipeline->pool));
+    VkResult result = VK(device->log, device->vk.vkCreateDescriptorPool(device->handle, &pool, NULL,
+                                                                        &pipeline->pool));
     if (result != VK_SUCCESS) {
         return result;
     }
@@ -146,15 +153,18 @@ static VkResult allocate_sets(struct device *device, struct pipeline *pipeline)
         .descriptorSetCount = pipeline->set_count,
         .pSetLayouts = pipeline->set_layouts,
     };
-    return VK(device->log, device->vk.vkAllocateDescriptorSets(device->handle, &sets, pipeline->sets));
+    return VK(device->log,
+              device->vk.vkAllocateDescriptorSets(device->handle, &sets, pipeline->sets));
 }
 
-static void write_sets(struct device *device, struct pipeline *pipeline, const struct pipeline_request *request)
+static void write_sets(struct device *device, struct pipeline *pipeline,
+                       const struct pipeline_request *request)
 {
     VkDescriptorBufferInfo buffers[BINDINGS_MAX];
     VkWriteDescriptorSet writes[BINDINGS_MAX];
     for (uint32_t i = 0; i < request->binding_count; ++i) {
-        buffers[i] = (VkDescriptorBufferInfo){.buffer = request->bindings[i].buffer, .range = VK_WHOLE_SIZE};
+        buffers[i] =
+            (VkDescriptorBufferInfo){.buffer = request->bindings[i].buffer, .range = VK_WHOLE_SIZE};
         writes[i] = (VkWriteDescriptorSet){
             .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
             .dstSet = pipeline->sets[request->bindings[i].set],
@@ -186,7 +196,8 @@ static VkResult create_pipeline(struct device *device, struct pipeline *pipeline
         .pCode = request->words,
     };
     VkShaderModule module = VK_NULL_HANDLE;
-    VkResult result = VK(device->log, device->vk.vkCreateShaderModule(device->handle, &code, NULL, &module));
+    VkResult result =
+        VK(device->log, device->vk.vkCreateShaderModule(device->handle, &code, NULL, &module));
     if (result == VK_SUCCESS) {
         VkComputePipelineCreateInfo info = {
             .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
@@ -206,22 +217,24 @@ static VkResult create_pipeline(struct device *device, struct pipeline *pipeline
                 },
             .layout = pipeline->layout,
         };
-        result = VK(device->log, device->vk.vkCreateComputePipelines(device->handle, request->cache, 1, &info, NULL,
-                                                                     &pipeline->handle));
+        result =
+            VK(device->log, device->vk.vkCreateComputePipelines(device->handle, request->cache, 1,
+                                                                &info, NULL, &pipeline->handle));
     }
     device->vk.vkDestroyShaderModule(device->handle, module, NULL);
     return result;
 }
 
-gyre_result pipeline_create(struct device *device, struct pipeline *pipeline, const struct pipeline_request *request)
+gyre_result pipeline_create(struct device *device, struct pipeline *pipeline,
+                            const struct pipeline_request *request)
 {
     *pipeline = (struct pipeline){.set_count = 1};
     ASSERT(request->binding_count <= BINDINGS_MAX);
     for (uint32_t i = 0; i < request->binding_count; ++i) {
         uint32_t set = request->bindings[i].set;
         if (set >= PIPELINE_SETS_MAX || set >= device->limits.maxBoundDescriptorSets) {
-            return log_fail(device->log, GYRE_ERROR_LIMIT, "%s: descriptor set %u is over the limit", request->name,
-                            set);
+            return log_fail(device->log, GYRE_ERROR_LIMIT,
+                            "%s: descriptor set %u is over the limit", request->name, set);
         }
         pipeline->set_count = set >= pipeline->set_count ? set + 1 : pipeline->set_count;
     }
@@ -250,9 +263,10 @@ void pipeline_destroy(struct device *device, struct pipeline *pipeline)
     *pipeline = (struct pipeline){0};
 }
 
-void pipeline_bind(const struct device *device, const struct pipeline *pipeline, VkCommandBuffer commands)
+void pipeline_bind(const struct device *device, const struct pipeline *pipeline,
+                   VkCommandBuffer commands)
 {
     device->vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
-    device->vk.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0,
-                                       pipeline->set_count, pipeline->sets, 0, NULL);
+    device->vk.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout,
+                                       0, pipeline->set_count, pipeline->sets, 0, NULL);
 }

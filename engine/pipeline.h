@@ -30,8 +30,8 @@ struct pipeline_request {
     const char *name;
 };
 
-/* The driver's compiled pipelines, kept between runs in a file of the cache directory. Used by one thread at a time, but
- * for `cache` itself, which the driver locks. */
+/* The driver's compiled pipelines, kept between runs in a file of the cache directory. Used by one
+ * thread at a time, but for `cache` itself, which the driver locks. */
 struct pipeline_store {
     VkPipelineCache cache;
     char *directory; /* NULL: not kept */
@@ -39,7 +39,8 @@ struct pipeline_store {
     size_t kept; /* bytes in the file */
 };
 
-gyre_result pipeline_store_open(struct device *device, struct pipeline_store *store, const char *directory);
+gyre_result pipeline_store_open(struct device *device, struct pipeline_store *store,
+                                const char *directory);
 void pipeline_store_keep(struct device *device, struct pipeline_store *store);
 void pipeline_store_close(struct device *device, struct pipeline_store *store);
 
@@ -53,9 +54,11 @@ struct pipeline {
 };
 
 /* May take long: a driver compiles here. */
-gyre_result pipeline_create(struct device *device, struct pipeline *pipeline, const struct pipeline_request *request);
+gyre_result pipeline_create(struct device *device, struct pipeline *pipeline,
+                            const struct pipeline_request *request);
 void pipeline_destroy(struct device *device, struct pipeline *pipeline);
 
-void pipeline_bind(const struct device *device, const struct pipeline *pipeline, VkCommandBuffer commands);
+void pipeline_bind(const struct device *device, const struct pipeline *pipeline,
+                   VkCommandBuffer commands);
 
 #endif

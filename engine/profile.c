@@ -25,8 +25,9 @@ struct answer_words {
     uint32_t peak;
 };
 
-#define LOOP_TRIPS 200000u      /* three times the one limit that is known */
-#define LIVE_TRIPS 200000u      /* some ms; the host needs microseconds, unless its processor is taken away */
+#define LOOP_TRIPS 200000u /* three times the one limit that is known */
+#define LIVE_TRIPS \
+    200000u /* some ms; the host needs microseconds, unless its processor is taken away */
 #define POLLS_PER_TRIP 16u
 #define LIVE_HERE_NS 200000000u /* a driver that compiles at the first dispatch takes its time */
 #define LIVE_LOOKS 20
@@ -69,7 +70,8 @@ static gyre_result create_commands(struct probe *probe)
         .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = device->family,
     };
-    VkResult result = VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &probe->pool));
+    VkResult result =
+        VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &probe->pool));
     if (result == VK_SUCCESS) {
         VkCommandBufferAllocateInfo commands = {
             .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -77,11 +79,13 @@ static gyre_result create_commands(struct probe *probe)
             .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
             .commandBufferCount = 1,
         };
-        result = VK(device->log, device->vk.vkAllocateCommandBuffers(device->handle, &commands, &probe->commands));
+        result = VK(device->log, device->vk.vkAllocateCommandBuffers(device->handle, &commands,
+                                                                     &probe->commands));
     }
     if (result == VK_SUCCESS) {
         VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-        result = VK(device->log, device->vk.vkCreateFence(device->handle, &fence, NULL, &probe->fence));
+        result =
+            VK(device->log, device->vk.vkCreateFence(device->handle, &fence, NULL, &probe->fence));
     }
     return device_check(device, result);
 }
@@ -96,7 +100,8 @@ static gyre_result open_probe(struct probe *probe, struct device *device, uint32
         result = buffer_create(device, &probe->to_host, 256, 0, type_to_host);
     }
     if (result == GYRE_OK) {
-        result = buffer_create(device, &probe->local, 256, VK_BUFFER_USAGE_TRANSFER_DST_BIT, type_local);
+        result =
+            buffer_create(device, &probe->local, 256, VK_BUFFER_USAGE_TRANSFER_DST_BIT, type_local);
     }
     if (result == GYRE_OK) {
         const struct pipeline_binding bindings[] = {
@@ -141,20 +146,20 @@ static VkResult submit(struct probe *probe, enum question question, uint32_t bou
         .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
         .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
     };
-    vk->vkCmdPipelineBarrier(probe->commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
-                             1, &filled, 0, NULL, 0, NULL);
+    vk->vkCmdPipelineBarrier(probe->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &filled, 0, NULL, 0, NULL);
     pipeline_bind(device, &probe->pipeline, probe->commands);
     struct question_words words = {.question = question, .bound = bound};
-    vk->vkCmdPushConstants(probe->commands, probe->pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof words,
-                           &words);
+    vk->vkCmdPushConstants(probe->commands, probe->pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                           sizeof words, &words);
     vk->vkCmdDispatch(probe->commands, groups, 1, 1);
     VkMemoryBarrier to_host = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
         .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
         .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
     };
-    vk->vkCmdPipelineBarrier(probe->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
-                             &to_host, 0, NULL, 0, NULL);
+    vk->vkCmdPipelineBarrier(probe->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                             VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, NULL, 0, NULL);
     result = VK(device->log, vk->vkEndCommandBuffer(probe->commands));
     if (result == VK_SUCCESS) {
         VkSubmitInfo info = {
@@ -171,8 +176,8 @@ static VkResult submit(struct probe *probe, enum question question, uint32_t bou
 static gyre_result await(struct probe *probe)
 {
     struct device *device = probe->device;
-    VkResult result =
-        VK(device->log, device->vk.vkWaitForFences(device->handle, 1, &probe->fence, VK_TRUE, WAIT_NS));
+    VkResult result = VK(device->log, device->vk.vkWaitForFences(device->handle, 1, &probe->fence,
+                                                                 VK_TRUE, WAIT_NS));
     if (result == VK_SUCCESS) {
         result = VK(device->log, device->vk.vkResetFences(device->handle, 1, &probe->fence));
     }
@@ -221,13 +226,14 @@ static gyre_result measure_loops(struct probe *probe, gyre_profile *profile)
     return result;
 }
 
-/* Workgroups present at once, each staying for a bounded while; the most of several rounds, for a thread of the driver that
- * wakes late misses one. */
+/* Workgroups present at once, each staying for a bounded while; the most of several rounds, for a
+ * thread of the driver that wakes late misses one. */
 static gyre_result measure_crowd(struct probe *probe, gyre_profile *profile)
 {
     gyre_result result = GYRE_OK;
     int confirmed = 0;
-    for (int round = 0; round < CROWD_ROUNDS && result == GYRE_OK && confirmed < CROWD_ENOUGH; ++round) {
+    for (int round = 0; round < CROWD_ROUNDS && result == GYRE_OK && confirmed < CROWD_ENOUGH;
+         ++round) {
         result = ask(probe, CROWD, CROWD_POLLS, CROWD_GROUPS);
         uint32_t peak = shared_load_relaxed(&answer_of(probe)->peak);
         confirmed = peak == profile->resident_workgroups && peak > 1 ? confirmed + 1 : confirmed;
@@ -265,7 +271,8 @@ static uint64_t watch_polls(const struct probe *probe)
     return runs(probe) && polls ? took * 1000 / polls : 0;
 }
 
-/* The device says that it runs, then the host raises the flag. Both directions are seen working, or not. */
+/* The device says that it runs, then the host raises the flag. Both directions are seen working, or
+ * not. */
 static gyre_result look_once(struct probe *probe, bool watch, struct sighting *sighting)
 {
     const struct answer_words *answer = answer_of(probe);
@@ -285,11 +292,13 @@ static gyre_result look_once(struct probe *probe, bool watch, struct sighting *s
     sighting->poll_ns_x1000 = sighting->to_host && watch ? watch_polls(probe) : 0;
     shared_store_release(probe->to_device.mapped, 1);
     result = await(probe);
-    sighting->to_device = result == GYRE_OK && sighting->to_host && shared_load_acquire(&answer->seen) > 1;
+    sighting->to_device = result == GYRE_OK && sighting->to_host &&
+                          shared_load_acquire(&answer->seen) > 1;
     return result;
 }
 
-/* A machine under load may take the processor away at the wrong moment: one sighting is enough, some looks for it. */
+/* A machine under load may take the processor away at the wrong moment: one sighting is enough,
+ * some looks for it. */
 static gyre_result measure_live(struct probe *probe, struct sighting *best)
 {
     gyre_result result = GYRE_OK;
@@ -299,7 +308,9 @@ static gyre_result measure_live(struct probe *probe, struct sighting *best)
         best->to_device = sighting.to_device;
         best->to_host = best->to_host || sighting.to_host;
     }
-    for (int look = 0; look < WATCH_LOOKS && result == GYRE_OK && best->to_device && !best->poll_ns_x1000; ++look) {
+    for (int look = 0;
+         look < WATCH_LOOKS && result == GYRE_OK && best->to_device && !best->poll_ns_x1000;
+         ++look) {
         struct sighting sighting = {0};
         result = look_once(probe, true, &sighting);
         best->poll_ns_x1000 = sighting.poll_ns_x1000;
@@ -309,18 +320,21 @@ static gyre_result measure_live(struct probe *probe, struct sighting *best)
 
 static gyre_result measure_memory_types(struct device *device, gyre_profile *profile)
 {
-    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     profile->memory_type_count = device->memory.memoryTypeCount;
     for (uint32_t type = 0; type < device->memory.memoryTypeCount; ++type) {
         VkMemoryPropertyFlags flags = device->memory.memoryTypes[type].propertyFlags;
         profile->memory_types[type].flags = flags;
-        if ((flags & wanted) != wanted || memory_choose(device, MEMORY_TO_HOST, 1u << type) == UINT32_MAX) {
+        if ((flags & wanted) != wanted ||
+            memory_choose(device, MEMORY_TO_HOST, 1u << type) == UINT32_MAX) {
             continue;
         }
         struct probe probe;
         gyre_result result = open_probe(&probe, device, type, type);
         if (result != GYRE_OK) {
-            continue; /* a type that takes no storage buffer, or whose heap is full, is not chosen */
+            continue; /* a type that takes no storage buffer, or whose heap is full, is not chosen
+                       */
         }
         struct sighting sighting = {0};
         result = measure_live(&probe, &sighting);
@@ -346,7 +360,8 @@ gyre_result profile_measure(struct device *device, gyre_profile *profile)
         .memory_to_host = memory_choose(device, MEMORY_TO_HOST, UINT32_MAX),
     };
     struct probe probe;
-    gyre_result result = open_probe(&probe, device, profile->memory_to_device, profile->memory_to_host);
+    gyre_result result =
+        open_probe(&probe, device, profile->memory_to_device, profile->memory_to_host);
     if (result != GYRE_OK) {
         return result;
     }

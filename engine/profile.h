@@ -1,4 +1,5 @@
-/* What the engine measures of a device when it opens it, in bounded time, and what follows from it. */
+/* What the engine measures of a device when it opens it, in bounded time, and what follows from it.
+ */
 #ifndef GYRE_PROFILE_H
 #define GYRE_PROFILE_H
 

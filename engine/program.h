@@ -1,4 +1,5 @@
-/* A kernel's module: where it comes from, what it says of itself, whether this device may run it. */
+/* A kernel's module: where it comes from, what it says of itself, whether this device may run it.
+ */
 #ifndef GYRE_PROGRAM_H
 #define GYRE_PROGRAM_H
 
@@ -16,10 +17,12 @@ struct program {
     uint32_t quirks;      /* GYRE_QUIRK_... */
 };
 
-/* Compiles or copies the module and checks it against the device, the loop limit that was measured, and what the host
- * states in `params`. Results: OK, COMPILE, IO, SPIRV, INTERFACE, LIMIT, UNSUPPORTED, DRIVER_FAULT, NO_MEMORY. */
-gyre_result program_load(struct program *program, const struct device *device, const gyre_compiler *compiler,
-                         const gyre_kernel_params *params, uint32_t loop_limit);
+/* Compiles or copies the module and checks it against the device, the loop limit that was measured,
+ * and what the host states in `params`. Results: OK, COMPILE, IO, SPIRV, INTERFACE, LIMIT,
+ * UNSUPPORTED, DRIVER_FAULT, NO_MEMORY. */
+gyre_result program_load(struct program *program, const struct device *device,
+                         const gyre_compiler *compiler, const gyre_kernel_params *params,
+                         uint32_t loop_limit);
 void program_unload(struct program *program);
 
 #endif

@@ -2,11 +2,12 @@
 #include "kernel.h"
 #include "shared.h"
 
-/* The loop guard counts to this; the value reaches the shader through memory so that no compiler knows it. */
+/* The loop guard counts to this; the value reaches the shader through memory so that no compiler
+ * knows it. */
 #define GUARD 2u
 
-/* With loops that the driver cuts, each turn of the engine's loop costs up to five back-edges (the loop itself, the
- * handler's, the guard's), and the handler's own loops want the rest. */
+/* With loops that the driver cuts, each turn of the engine's loop costs up to five back-edges (the
+ * loop itself, the handler's, the guard's), and the handler's own loops want the rest. */
 #define CUT_SHARE 6u
 #define FUEL_UNLIMITED 0x7fffffffu
 
@@ -25,21 +26,25 @@ static uint32_t default_fuel(const struct gyre_kernel *kernel)
 
 static uint32_t idle_polls(const struct gyre_kernel *kernel)
 {
-    uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns : kernel->services.profile->relaunch_ns;
-    uint64_t polls = idle_ns / kernel->poll_ps * 1000 + idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
+    uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns
+                                              : kernel->services.profile->relaunch_ns;
+    uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
+                     idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
     return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
 }
 
-/* From a submission that did nothing but poll. Its time has the relaunch and whatever took the processor away in it, so
- * the least one counts, and one above it only a little. */
-static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t polls, uint64_t took_ns)
+/* From a submission that did nothing but poll. Its time has the relaunch and whatever took the
+ * processor away in it, so the least one counts, and one above it only a little. */
+static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t polls,
+                        uint64_t took_ns)
 {
     uint64_t relaunch_ns = kernel->services.profile->relaunch_ns;
     if (messages || polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
         return;
     }
     uint64_t each = (took_ns - relaunch_ns) * 1000 / polls + 1;
-    kernel->poll_ps = each < kernel->poll_ps ? each : kernel->poll_ps + (each - kernel->poll_ps) / 16;
+    kernel->poll_ps = each < kernel->poll_ps ? each
+                                             : kernel->poll_ps + (each - kernel->poll_ps) / 16;
 }
 
 static uint32_t budget(const struct gyre_kernel *kernel)
@@ -62,7 +67,8 @@ static void fill_submission(struct gyre_kernel *kernel)
     struct gyre_Submission *submission = kernel->build.control.mapped;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
-        .flags = (kernel->live ? GYRE_SUBMIT_LIVE : 0) | (kernel->refilled ? GYRE_SUBMIT_FORGET : 0),
+        .flags = (kernel->live ? GYRE_SUBMIT_LIVE : 0) |
+                 (kernel->refilled ? GYRE_SUBMIT_FORGET : 0),
         .serial = serial,
         .fuel = kernel->fuel,
         .budget = budget(kernel),
@@ -80,7 +86,8 @@ static void fill_submission(struct gyre_kernel *kernel)
         }
         window->output_head = group->output.head;
     }
-    if (memory_is_write_combined(kernel->services.device, kernel->services.profile->memory_to_device)) {
+    if (memory_is_write_combined(kernel->services.device,
+                                 kernel->services.profile->memory_to_device)) {
         shared_drain_write_combining();
     }
 }
@@ -94,7 +101,8 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
     kernel->in_flight = true;
     kernel->submitted_ns = base_now_ns();
     kernel->stats.submissions += 1;
-    gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried, kernel->build.residency,
+    gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried,
+                                        kernel->build.residency,
                                         go_value ? kernel->services.go : VK_NULL_HANDLE, go_value);
     if (result != GYRE_OK) {
         kernel->in_flight = false;
@@ -115,8 +123,8 @@ gyre_result residency_warm_up(struct gyre_kernel *kernel)
         .workgroups = kernel->params.workgroups,
     };
     kernel->in_flight = true;
-    gyre_result result =
-        carrier_submit(kernel->services.carrier, &kernel->carried, kernel->build.warm_up, VK_NULL_HANDLE, 0);
+    gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried,
+                                        kernel->build.warm_up, VK_NULL_HANDLE, 0);
     if (result != GYRE_OK) {
         kernel->in_flight = false;
     }
@@ -125,7 +133,8 @@ gyre_result residency_warm_up(struct gyre_kernel *kernel)
 
 void residency_kick(struct gyre_kernel *kernel)
 {
-    bool runs = kernel->state == GYRE_ACTIVE || (kernel->state == GYRE_TERMINATING && kernel->draining);
+    bool runs = kernel->state == GYRE_ACTIVE ||
+                (kernel->state == GYRE_TERMINATING && kernel->draining);
     if (runs && !kernel->in_flight && kernel->fault == GYRE_OK && traffic_can_run(kernel)) {
         residency_submit(kernel, 0);
     }
@@ -142,7 +151,8 @@ void residency_command(struct gyre_kernel *kernel, uint32_t command)
 /* From the carrier's thread, without the lock: the words are written by nobody else. */
 static void yield(struct carried *carried)
 {
-    struct gyre_kernel *kernel = (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
+    struct gyre_kernel *kernel =
+        (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
     uint32_t serial = atomic_load(&kernel->serial);
     for (uint32_t i = 0; kernel->live && i < kernel->params.workgroups; ++i) {
         shared_store_relaxed(&kernel->build.groups[i].control->host.yield, serial);
@@ -192,7 +202,8 @@ static void count_reason(gyre_exits *exits, uint32_t reason)
     }
 }
 
-static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32_t link, struct outcome *outcome)
+static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32_t link,
+                         struct outcome *outcome)
 {
     uint32_t serial = atomic_load(&kernel->serial);
     struct gyre_Exit exit = group->status->exits[link];
@@ -246,14 +257,16 @@ static void adapt_fuel(struct gyre_kernel *kernel, const struct outcome *outcome
     }
 }
 
-static void adapt_budget(struct gyre_kernel *kernel, const struct outcome *outcome, uint64_t took_ns)
+static void adapt_budget(struct gyre_kernel *kernel, const struct outcome *outcome,
+                         uint64_t took_ns)
 {
     if (!outcome->messages) {
         return;
     }
     uint64_t each = took_ns / outcome->messages + 1;
     /* At most four times the messages of before: one quick submission proves little. */
-    uint64_t least = kernel->message_ns ? kernel->message_ns / 4 : kernel->services.bound_ns / FIRST_BUDGET / 4;
+    uint64_t least = kernel->message_ns ? kernel->message_ns / 4
+                                        : kernel->services.bound_ns / FIRST_BUDGET / 4;
     kernel->message_ns = each > least ? each : least ? least : 1;
 }
 
@@ -262,8 +275,10 @@ static void judge(struct gyre_kernel *kernel, const struct outcome *outcome)
 {
     const struct log *log = kernel->services.log;
     if (outcome->version) {
-        kernel_fail(kernel, log_fail(log, GYRE_ERROR_INTERFACE, "kernel %s: the shader and this library disagree about "
-                                                                "the interface version", kernel->id));
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_INTERFACE,
+                                     "kernel %s: the shader and this library disagree about "
+                                     "the interface version",
+                                     kernel->id));
         return;
     }
     bool called = outcome->reason == GYRE_EXIT_PAUSE || outcome->reason == GYRE_EXIT_TERMINATE ||
@@ -277,14 +292,20 @@ static void judge(struct gyre_kernel *kernel, const struct outcome *outcome)
         return;
     }
     if (outcome->reason == GYRE_EXIT_RETURNED) {
-        kernel_fail(kernel, log_fail(log, GYRE_ERROR_HANDLER, "kernel %s: main() returns without taking a message: it "
-                                                              "must loop while gyre_receive() is true", kernel->id));
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_HANDLER,
+                                     "kernel %s: main() returns without taking a message: it "
+                                     "must loop while gyre_receive() is true",
+                                     kernel->id));
     } else if (outcome->cut || outcome->reason == GYRE_EXIT_NONE) {
-        kernel_fail(kernel, log_fail(log, GYRE_ERROR_LOOP_LIMIT, "kernel %s: the driver ends its loops before it has "
-                                                                 "taken a message", kernel->id));
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_LOOP_LIMIT,
+                                     "kernel %s: the driver ends its loops before it has "
+                                     "taken a message",
+                                     kernel->id));
     } else {
-        kernel_fail(kernel, log_fail(log, GYRE_ERROR_CORRUPT, "kernel %s: the device does not see the messages that "
-                                                              "were submitted", kernel->id));
+        kernel_fail(kernel, log_fail(log, GYRE_ERROR_CORRUPT,
+                                     "kernel %s: the device does not see the messages that "
+                                     "were submitted",
+                                     kernel->id));
     }
 }
 
@@ -315,7 +336,8 @@ static void warm_up_completed(struct gyre_kernel *kernel, gyre_result result)
         uint32_t stamp = kernel->build.groups[i].status->exits[0].stamp;
         if (stamp != (atomic_load(&kernel->serial) << 8 | GYRE_EXIT_WARM_UP)) {
             result = log_fail(kernel->services.log, GYRE_ERROR_INTERFACE,
-                              "kernel %s: its warm-up did not run (exit %u)", kernel->id, stamp & 0xff);
+                              "kernel %s: its warm-up did not run (exit %u)", kernel->id,
+                              stamp & 0xff);
         }
     }
     kernel->launching = false;
@@ -328,7 +350,8 @@ static void warm_up_completed(struct gyre_kernel *kernel, gyre_result result)
 
 static void completed(struct carried *carried, gyre_result result)
 {
-    struct gyre_kernel *kernel = (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
+    struct gyre_kernel *kernel =
+        (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
     pthread_mutex_lock(&kernel->lock);
     uint64_t took_ns = base_now_ns() - kernel->submitted_ns;
     kernel->in_flight = false;

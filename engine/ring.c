@@ -4,7 +4,8 @@
 
 #include "shared.h"
 
-static struct gyre_Header *header_at(unsigned char *slots, size_t stride, uint32_t size, uint32_t index)
+static struct gyre_Header *header_at(unsigned char *slots, size_t stride, uint32_t size,
+                                     uint32_t index)
 {
     return (struct gyre_Header *)(void *)(slots + (size_t)(index & (size - 1)) * stride);
 }
@@ -20,7 +21,8 @@ bool ring_input_refresh(struct ring_input *ring)
     return true;
 }
 
-void ring_input_write(struct ring_input *ring, const struct ring_message *message, const void *payload, size_t size)
+void ring_input_write(struct ring_input *ring, const struct ring_message *message,
+                      const void *payload, size_t size)
 {
     struct gyre_Header *header = header_at(ring->slots, ring->stride, ring->size, ring->tail);
     memcpy(header + 1, payload, size);
@@ -55,7 +57,8 @@ void ring_input_withdraw(struct ring_input *ring)
 {
     ring->tail -= 1;
     struct gyre_Header *header = header_at(ring->slots, ring->stride, ring->size, ring->tail);
-    /* A stale sequence would make the slot look whole while it is filled again. Relaxed: nobody is looking. */
+    /* A stale sequence would make the slot look whole while it is filled again. Relaxed: nobody is
+     * looking. */
     shared_store_relaxed(&header->sequence, ring->tail);
     shared_store_relaxed(ring->tail_word, ring->tail);
 }
@@ -72,12 +75,13 @@ static enum ring_peek check(const struct gyre_Header *header, struct ring_messag
         .position = header->position,
     };
     message->lane = ring_lane(message->priority);
-    const uint32_t known = GYRE_FLAG_REDELIVERED | GYRE_FLAG_FAILED | GYRE_FLAG_CUT | GYRE_FLAG_OVERSENT;
+    const uint32_t known = GYRE_FLAG_REDELIVERED | GYRE_FLAG_FAILED | GYRE_FLAG_CUT |
+                           GYRE_FLAG_OVERSENT;
     return (message->flags & ~known) == 0 ? RING_MESSAGE : RING_CORRUPT;
 }
 
-enum ring_peek ring_output_peek(struct ring_output *ring, bool settled, struct ring_message *message,
-                                const void **payload)
+enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
+                                struct ring_message *message, const void **payload)
 {
     *payload = NULL;
     if (ring->tail == ring->head) {
@@ -91,7 +95,8 @@ enum ring_peek ring_output_peek(struct ring_output *ring, bool settled, struct r
             return RING_EMPTY;
         }
     }
-    const unsigned char *slot = ring->slots + (size_t)(ring->head & (ring->size - 1)) * ring->stride;
+    const unsigned char *slot = ring->slots +
+                                (size_t)(ring->head & (ring->size - 1)) * ring->stride;
     const struct gyre_Header *header = (const void *)slot;
     /* A tail that overtook its slot (LIVE on a weakly ordered bus): not there yet. */
     if (shared_load_acquire(&header->sequence) != ring->head + 1) {
@@ -105,6 +110,7 @@ enum ring_peek ring_output_peek(struct ring_output *ring, bool settled, struct r
 void ring_output_release(struct ring_output *ring)
 {
     ring->head += 1;
-    /* R4: the slot may be overwritten; pairs with A4, gyre_has_room() in shaders/gyre/kernel.glsl. */
+    /* R4: the slot may be overwritten; pairs with A4, gyre_has_room() in shaders/gyre/kernel.glsl.
+     */
     shared_store_release(ring->head_word, ring->head);
 }

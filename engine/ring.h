@@ -1,10 +1,13 @@
-/* The host's side of the rings, on plain memory. Device side: shaders/gyre/ring.glsl and kernel.glsl; format: wire.h.
+/* The host's side of the rings, on plain memory. Device side: shaders/gyre/ring.glsl and
+ * kernel.glsl; format: wire.h.
  *
- * Input: the host is the producer. It writes a slot (payload, header, sequence last), then the tail, then the doorbell.
- * Output: the host is the consumer. It reads the tail, then slots, then gives them back through output_head.
- * What the device wrote is checked before use; a tail or head that cannot be is refused.
+ * Input: the host is the producer. It writes a slot (payload, header, sequence last), then the
+ * tail, then the doorbell. Output: the host is the consumer. It reads the tail, then slots, then
+ * gives them back through output_head. What the device wrote is checked before use; a tail or head
+ * that cannot be is refused.
  *
- * Thread-safety: one thread at a time per ring; the other side may be the device, or a thread standing in for it.
+ * Thread-safety: one thread at a time per ring; the other side may be the device, or a thread
+ * standing in for it.
  */
 #ifndef GYRE_RING_H
 #define GYRE_RING_H
@@ -35,9 +38,10 @@ struct ring_input {
     uint32_t tail; /* next to write; ours, published by ring_input_publish */
     uint32_t head; /* the device's, as last seen */
     bool write_combined;
-    uint32_t *tail_word;       /* gyre_HostLine.input_tail[lane] */
-    uint32_t *doorbell_word;   /* gyre_HostLine.doorbell */
-    uint32_t *doorbell_count;  /* its value, in host memory: mapped device memory is not to be read back */
+    uint32_t *tail_word;     /* gyre_HostLine.input_tail[lane] */
+    uint32_t *doorbell_word; /* gyre_HostLine.doorbell */
+    uint32_t *
+        doorbell_count; /* its value, in host memory: mapped device memory is not to be read back */
     const uint32_t *head_word; /* gyre_StatusLine.input_head[lane] */
 };
 
@@ -66,14 +70,16 @@ static inline uint32_t ring_input_room(const struct ring_input *ring)
     return ring->size - (ring->tail - ring->head);
 }
 
-/* Fills the next slot. There must be room. `size` bytes of payload; the rest of the slot keeps what it had. */
-void ring_input_write(struct ring_input *ring, const struct ring_message *message, const void *payload, size_t size);
+/* Fills the next slot. There must be room. `size` bytes of payload; the rest of the slot keeps what
+ * it had. */
+void ring_input_write(struct ring_input *ring, const struct ring_message *message,
+                      const void *payload, size_t size);
 
 /* What has been written is the device's from now on. */
 void ring_input_publish(struct ring_input *ring);
 
-/* Takes back the last slot that the device has not consumed: allowed only while no submission is in flight, and when there
- * is one (tail != head). */
+/* Takes back the last slot that the device has not consumed: allowed only while no submission is in
+ * flight, and when there is one (tail != head). */
 void ring_input_withdraw(struct ring_input *ring);
 
 enum ring_peek {
@@ -82,10 +88,10 @@ enum ring_peek {
     RING_CORRUPT, /* a header that cannot be, or a tail that cannot be (then *payload is NULL) */
 };
 
-/* The oldest answer, left in place. `settled`: no submission is in flight, so a slot that is not whole by now never will
- * be. RING_CORRUPT with a payload: drop it with ring_output_release. */
-enum ring_peek ring_output_peek(struct ring_output *ring, bool settled, struct ring_message *message,
-                                const void **payload);
+/* The oldest answer, left in place. `settled`: no submission is in flight, so a slot that is not
+ * whole by now never will be. RING_CORRUPT with a payload: drop it with ring_output_release. */
+enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
+                                struct ring_message *message, const void **payload);
 
 /* Gives the oldest slot back to the device. */
 void ring_output_release(struct ring_output *ring);

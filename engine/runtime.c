@@ -41,13 +41,16 @@ static struct log log_of(const gyre_runtime_params *params)
     if (!params) {
         return (struct log){0};
     }
-    return (struct log){.callback = params->log, .user = params->log_user, .level = params->log_level};
+    return (struct log){
+        .callback = params->log, .user = params->log_user, .level = params->log_level};
 }
 
-gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_device_info *infos, uint32_t *count)
+gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_device_info *infos,
+                             uint32_t *count)
 {
     struct log log = log_of(params);
-    return count ? device_list(&log, infos, count) : log_fail(&log, GYRE_ERROR_INVALID, "count is NULL");
+    return count ? device_list(&log, infos, count)
+                 : log_fail(&log, GYRE_ERROR_INVALID, "count is NULL");
 }
 
 static gyre_result check_params(const struct log *log, const gyre_runtime_params *params)
@@ -59,7 +62,8 @@ static gyre_result check_params(const struct log *log, const gyre_runtime_params
         return log_fail(log, GYRE_ERROR_INVALID, "no such visibility");
     }
     if (params->compiler && params->compiler->version != 1) {
-        return log_fail(log, GYRE_ERROR_INVALID, "gyre-compiler is of another version than this library");
+        return log_fail(log, GYRE_ERROR_INVALID,
+                        "gyre-compiler is of another version than this library");
     }
     return GYRE_OK;
 }
@@ -75,8 +79,8 @@ static gyre_result create_go(struct gyre_runtime *runtime)
                 .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
             },
     };
-    return device_check(device,
-                        VK(&runtime->log, device->vk.vkCreateSemaphore(device->handle, &info, NULL, &runtime->go)));
+    return device_check(device, VK(&runtime->log, device->vk.vkCreateSemaphore(
+                                                      device->handle, &info, NULL, &runtime->go)));
 }
 
 static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params *params)
@@ -86,9 +90,10 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
         result = profile_measure(&runtime->device, &runtime->profile);
     }
     if (result == GYRE_OK && params->visibility == GYRE_VISIBILITY_LIVE && !runtime->profile.live) {
-        result = log_fail(&runtime->log, GYRE_ERROR_UNSUPPORTED,
-                          "LIVE is not possible: %s does not see the host's writes while it runs; ask for STRICT or AUTO",
-                          runtime->device.info.name);
+        result = log_fail(
+            &runtime->log, GYRE_ERROR_UNSUPPORTED,
+            "LIVE is not possible: %s does not see the host's writes while it runs; ask for STRICT or AUTO",
+            runtime->device.info.name);
     }
     if (result == GYRE_OK) {
         result = pipeline_store_open(&runtime->device, &runtime->store, params->cache_directory);
@@ -128,7 +133,8 @@ gyre_result gyre_runtime_create(const gyre_runtime_params *params, gyre_runtime 
     made->visibility = params->visibility;
     made->compiler = params->compiler;
     made->bound_ns = params->submission_bound_ns ? params->submission_bound_ns : BOUND_NS;
-    made->destroy_timeout_ns = params->destroy_timeout_ns ? params->destroy_timeout_ns : DESTROY_TIMEOUT_NS;
+    made->destroy_timeout_ns = params->destroy_timeout_ns ? params->destroy_timeout_ns
+                                                          : DESTROY_TIMEOUT_NS;
     made->next_id = 1;
     pthread_mutex_init(&made->lock, NULL);
     result = start(made, params);
@@ -162,18 +168,22 @@ static bool stop(struct gyre_runtime *runtime, uint64_t deadline)
         free_of_it = kernel_destroy(kernel, deadline) && free_of_it;
     }
     for (uint32_t i = 0; i < runtime->carrier_count; ++i) {
-        free_of_it = carrier_destroy(runtime->carriers[i], free_of_it ? deadline : base_deadline(200000000)) && free_of_it;
+        free_of_it = carrier_destroy(runtime->carriers[i],
+                                     free_of_it ? deadline : base_deadline(200000000)) &&
+                     free_of_it;
     }
     if (!runtime->worker) {
         close_device(runtime);
         return free_of_it;
     }
-    struct worker_job *job = free_of_it ? worker_start(runtime->worker, close_device, runtime) : NULL;
+    struct worker_job *job = free_of_it ? worker_start(runtime->worker, close_device, runtime)
+                                        : NULL;
     if (job && !worker_wait(runtime->worker, job, deadline)) {
         worker_forget(runtime->worker, job);
         free_of_it = false;
     }
-    return worker_destroy(runtime->worker, free_of_it ? deadline : base_deadline(0)) && free_of_it && job;
+    return worker_destroy(runtime->worker, free_of_it ? deadline : base_deadline(0)) &&
+           free_of_it && job;
 }
 
 void gyre_runtime_destroy(gyre_runtime *runtime)
@@ -182,16 +192,18 @@ void gyre_runtime_destroy(gyre_runtime *runtime)
         return;
     }
     if (!stop(runtime, base_deadline(runtime->destroy_timeout_ns))) {
-        log_say(&runtime->log, GYRE_LOG_ERROR,
-                "%s is still held by a shader or its driver after %llu ms: given up, with its memory",
-                runtime->device.info.name, (unsigned long long)(runtime->destroy_timeout_ns / 1000000));
+        log_say(
+            &runtime->log, GYRE_LOG_ERROR,
+            "%s is still held by a shader or its driver after %llu ms: given up, with its memory",
+            runtime->device.info.name, (unsigned long long)(runtime->destroy_timeout_ns / 1000000));
         return;
     }
     pthread_mutex_destroy(&runtime->lock);
     free(runtime);
 }
 
-gyre_result gyre_runtime_device(const gyre_runtime *runtime, gyre_device_info *info, gyre_profile *profile)
+gyre_result gyre_runtime_device(const gyre_runtime *runtime, gyre_device_info *info,
+                                gyre_profile *profile)
 {
     if (!runtime) {
         return GYRE_ERROR_INVALID;
@@ -215,7 +227,8 @@ static struct gyre_kernel *find(struct gyre_runtime *runtime, const char *id)
     return NULL;
 }
 
-gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *params, gyre_kernel **kernel)
+gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *params,
+                               gyre_kernel **kernel)
 {
     if (!runtime || !kernel) {
         return GYRE_ERROR_INVALID;
@@ -236,7 +249,8 @@ gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *
     };
     gyre_result result = GYRE_OK;
     if (params && params->id && find(runtime, params->id)) {
-        result = log_fail(&runtime->log, GYRE_ERROR_ALREADY_EXISTS, "a kernel %s exists", params->id);
+        result =
+            log_fail(&runtime->log, GYRE_ERROR_ALREADY_EXISTS, "a kernel %s exists", params->id);
     }
     struct gyre_kernel *made = NULL;
     if (result == GYRE_OK) {
@@ -297,8 +311,8 @@ void gyre_kernel_destroy(gyre_kernel *kernel)
     if (kernel_destroy(kernel, base_deadline(runtime->destroy_timeout_ns))) {
         return;
     }
-    log_say(&runtime->log, GYRE_LOG_ERROR, "kernel %s is still on the device: left to gyre_runtime_destroy",
-            kernel->id);
+    log_say(&runtime->log, GYRE_LOG_ERROR,
+            "kernel %s is still on the device: left to gyre_runtime_destroy", kernel->id);
     pthread_mutex_lock(&runtime->lock);
     kernel->id[0] = '\0';
     kernel->next = runtime->kernels;
@@ -322,14 +336,16 @@ static int by_number(const void *a, const void *b)
 static gyre_result check_group(gyre_kernel *const *kernels, uint32_t count)
 {
     for (uint32_t i = 0; i < count; ++i) {
-        if (!kernels[i] || kernels[i]->runtime != kernels[0]->runtime || (i > 0 && kernels[i] == kernels[i - 1])) {
+        if (!kernels[i] || kernels[i]->runtime != kernels[0]->runtime ||
+            (i > 0 && kernels[i] == kernels[i - 1])) {
             return GYRE_ERROR_INVALID;
         }
     }
     return GYRE_OK;
 }
 
-static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const *kernels, uint32_t count)
+static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const *kernels,
+                               uint32_t count)
 {
     gyre_result result = GYRE_OK;
     for (uint32_t i = 0; i < count && result == GYRE_OK; ++i) {
@@ -350,8 +366,8 @@ static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const 
         .value = value,
     };
     struct device *device = &runtime->device;
-    gyre_result signalled =
-        device_check(device, VK(&runtime->log, device->vk.vkSignalSemaphore(device->handle, &signal)));
+    gyre_result signalled = device_check(
+        device, VK(&runtime->log, device->vk.vkSignalSemaphore(device->handle, &signal)));
     return result == GYRE_OK ? signalled : result;
 }
 
@@ -403,8 +419,8 @@ gyre_result gyre_kernel_reactivate(gyre_kernel *kernel)
     return kernel ? kernel_reactivate(kernel) : GYRE_ERROR_INVALID;
 }
 
-gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode, uint64_t timeout_ns,
-                                  uint64_t *dropped)
+gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode,
+                                  uint64_t timeout_ns, uint64_t *dropped)
 {
     if (!kernel || (mode != GYRE_DROP && mode != GYRE_DRAIN)) {
         return GYRE_ERROR_INVALID;
@@ -447,7 +463,8 @@ uint32_t gyre_kernel_output_size(const gyre_kernel *kernel)
 
 gyre_result gyre_send(gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns)
 {
-    return kernel && message ? traffic_send(kernel, message, timeout_ns, false) : GYRE_ERROR_INVALID;
+    return kernel && message ? traffic_send(kernel, message, timeout_ns, false)
+                             : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_try_send(gyre_kernel *kernel, const gyre_message *message)

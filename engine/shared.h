@@ -1,7 +1,9 @@
-/* Words that two sides touch: host and device, or two host threads that mirror them. The only place with such atomics.
+/* Words that two sides touch: host and device, or two host threads that mirror them. The only place
+ * with such atomics.
  *
- * To the device these are plain 32-bit words in mapped memory; on the host every access is atomic, so that neither the
- * compiler nor another host thread tears or reorders it. Each use names its edge (R1, A1, ...) and the partner.
+ * To the device these are plain 32-bit words in mapped memory; on the host every access is atomic,
+ * so that neither the compiler nor another host thread tears or reorders it. Each use names its
+ * edge (R1, A1, ...) and the partner.
  */
 #ifndef GYRE_SHARED_H
 #define GYRE_SHARED_H
@@ -29,7 +31,8 @@ static inline void shared_store_release(uint32_t *word, uint32_t value)
     atomic_store_explicit((_Atomic uint32_t *)word, value, memory_order_release);
 }
 
-/* Before a release into write-combined memory (a discrete GPU's BAR): such stores are not ordered by the release alone. */
+/* Before a release into write-combined memory (a discrete GPU's BAR): such stores are not ordered
+ * by the release alone. */
 static inline void shared_drain_write_combining(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -171,11 +171,25 @@ static bool orders_memory(struct reader *r, uint32_t semantics_id)
     return !t || (t->flags & FLAG_SPECIALISED) || (t->value & SEMANTICS_ORDERED);
 }
 
-/* The fences of ring.glsl name output variables, of which a compute shader has none. */
+/* The fences of ring.glsl name a kind of memory that no kernel of Gyre has. */
 static bool is_engine_fence(struct reader *r, uint32_t semantics_id)
 {
     const struct thing *t = module_known_constant(&r->m, semantics_id);
-    return t && (t->value & SEMANTICS_OUTPUT_MEMORY);
+    return t && ((t->value & SEMANTICS_OUTPUT_MEMORY) || t->value == SEMANTICS_PLAIN_FENCE);
+}
+
+/* The engine's own coherent accesses are to whole shared variables; a part of one, or of a buffer,
+ * is the user's. */
+static bool is_users_coherent_access(struct reader *r, struct instruction in)
+{
+    struct module *m = &r->m;
+    uint32_t mask_at = in.opcode == OP_LOAD ? 4 : 3;
+    if ((in.opcode != OP_LOAD && in.opcode != OP_STORE && in.opcode != OP_COPY_MEMORY) ||
+        in.length <= mask_at || !(module_operand(m, in, mask_at) & ACCESS_COHERENT)) {
+        return false;
+    }
+    uint32_t pointer = module_operand(m, in, in.opcode == OP_LOAD ? 3 : 1);
+    return in.opcode == OP_COPY_MEMORY || !module_find_opcode(m, pointer, OP_VARIABLE);
 }
 
 static bool leaves_workgroup(struct reader *r, uint32_t scope_id)
@@ -240,6 +254,7 @@ static void read_code(struct reader *r)
         }
         r->info->loops |= in.opcode == OP_LOOP_MERGE;
         r->info->memory_barriers |= is_users_barrier(r, in);
+        r->info->coherent_accesses |= is_users_coherent_access(r, in);
     }
     if (in_function) {
         module_fail(m, SPIRV_TRUNCATED,
@@ -565,7 +580,7 @@ static void read_variables(struct reader *r)
 enum spirv_result spirv_read(const void *bytes, size_t size, struct spirv_info *info,
                              char reason[SPIRV_REASON_SIZE])
 {
-    struct reader r = { .m = { .reason = reason }, .info = info };
+    struct reader r = {.m = {.reason = reason}, .info = info};
     reason[0] = 0;
     memset(info, 0, sizeof *info);
     for (int axis = 0; axis < 3; axis++) {

@@ -15,13 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPIRV_MAX_USER_BLOCKS  32
-#define SPIRV_MAX_MEMBERS      64
+#define SPIRV_MAX_USER_BLOCKS 32
+#define SPIRV_MAX_MEMBERS 64
 #define SPIRV_MAX_CAPABILITIES 64
 #define SPIRV_MAX_MODULE_BYTES (16u << 20)
-#define SPIRV_NAME_SIZE        64
-#define SPIRV_REASON_SIZE      160
-#define SPIRV_NO_ID            UINT32_MAX
+#define SPIRV_NAME_SIZE 64
+#define SPIRV_REASON_SIZE 160
+#define SPIRV_NO_ID UINT32_MAX
 
 enum spirv_result {
     SPIRV_OK,
@@ -88,8 +88,13 @@ struct spirv_info {
     bool vulkan_memory_model;
     /* In the user's part of the module: a memory barrier, an atomic that orders other accesses, a
      * control barrier of more than the workgroup. The engine's fences are known by a mark (see
-     * ring.glsl), which they lack under GYRE_NO_MEMORY_MODEL: then this is true of every kernel. */
+     * ring.glsl). */
     bool memory_barriers;
+    /* In the user's part: loads and stores that the Vulkan memory model makes visible or available
+     * by themselves, which are memory barriers to some drivers: of `coherent` buffers, of shared
+     * arrays and structs. Whole shared variables are not told from the engine's own: compare
+     * shared_memory_size. */
+    bool coherent_accesses;
     bool loops;
 
     /* Only if interface_version is the engine's own GYRE_WIRE_VERSION; else they are absent. */

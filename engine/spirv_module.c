@@ -41,7 +41,7 @@ bool module_next(struct module *m, struct instruction *in)
         return false;
     }
     uint32_t first = word(m, at);
-    *in = (struct instruction){ at, (uint16_t)(first & 0xffff), (uint16_t)(first >> 16) };
+    *in = (struct instruction){at, (uint16_t)(first & 0xffff), (uint16_t)(first >> 16)};
     if (in->length == 0) {
         fail_damaged(m, at, "an instruction of no length");
     } else if (in->length > m->words - at) {

@@ -20,7 +20,7 @@ struct instruction {
     uint16_t length;
 };
 
-#define FIRST_INSTRUCTION ((struct instruction){ .length = SPIRV_HEADER_WORDS })
+#define FIRST_INSTRUCTION ((struct instruction){.length = SPIRV_HEADER_WORDS})
 
 enum flag {
     FLAG_KNOWN = 1 << 0, /* `value` and `align` are right */

@@ -2,10 +2,10 @@
 #ifndef GYRE_SPIRV_WORDS_H
 #define GYRE_SPIRV_WORDS_H
 
-#define SPIRV_MAGIC         0x07230203u
+#define SPIRV_MAGIC 0x07230203u
 #define SPIRV_MAGIC_SWAPPED 0x03022307u
-#define SPIRV_HEADER_WORDS  5u
-#define SPIRV_MAX_ID_BOUND  0x3fffffu /* universal limit */
+#define SPIRV_HEADER_WORDS 5u
+#define SPIRV_MAX_ID_BOUND 0x3fffffu /* universal limit */
 
 enum opcode {
     OP_NAME = 5,
@@ -36,6 +36,9 @@ enum opcode {
     OP_FUNCTION_END = 56,
     OP_FUNCTION_CALL = 57,
     OP_VARIABLE = 59,
+    OP_LOAD = 61,
+    OP_STORE = 62,
+    OP_COPY_MEMORY = 63,
     OP_DECORATE = 71,
     OP_MEMBER_DECORATE = 72,
     OP_DECORATION_GROUP = 73,
@@ -104,6 +107,9 @@ enum {
     SCOPE_WORKGROUP = 2,
     SEMANTICS_ORDERED = 0x1e, /* Acquire, Release, AcquireRelease, SequentiallyConsistent */
     SEMANTICS_OUTPUT_MEMORY = 0x1000,
+    SEMANTICS_PLAIN_FENCE = 0x948, /* AcquireRelease, Uniform-, Workgroup- and ImageMemory:
+                                      ring.glsl without the model */
+    ACCESS_COHERENT = 0x18,        /* MakePointerAvailable, MakePointerVisible */
 };
 
 #endif

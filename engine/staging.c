@@ -5,7 +5,8 @@
 
 #include "base.h"
 
-/* Entries are made a block at a time: few allocations, and none once the pool has grown to what the load needs. */
+/* Entries are made a block at a time: few allocations, and none once the pool has grown to what the
+ * load needs. */
 #define BLOCK_BYTES (256u * 1024u)
 
 struct staging_block {

@@ -1,8 +1,10 @@
-/* Messages between the caller and a ring: strict priority 0-255, first in first out among equals, bounded.
+/* Messages between the caller and a ring: strict priority 0-255, first in first out among equals,
+ * bounded.
  *
- * One list per priority and a bitmap of those that hold something: every operation is O(1), whatever is staged. Entries
- * come from a pool that grows in blocks up to its bound and is never given back before staging_finish; an entry stays the
- * pool's between staging_take and staging_recycle, which is how a message in the device's window keeps its copy.
+ * One list per priority and a bitmap of those that hold something: every operation is O(1),
+ * whatever is staged. Entries come from a pool that grows in blocks up to its bound and is never
+ * given back before staging_finish; an entry stays the pool's between staging_take and
+ * staging_recycle, which is how a message in the device's window keeps its copy.
  *
  * Thread-safety: the caller's lock.
  */
@@ -36,8 +38,8 @@ struct staging {
     uint64_t holds[STAGING_PRIORITIES / 64]; /* bit p: priority p is not empty */
     uint64_t count;                          /* staged now */
     uint64_t capacity;                       /* staged at most */
-    uint64_t pool_bound;                     /* entries at most: staged, and taken but not recycled */
-    uint64_t pooled;                         /* entries made so far */
+    uint64_t pool_bound; /* entries at most: staged, and taken but not recycled */
+    uint64_t pooled;     /* entries made so far */
     size_t payload_size;
     struct staging_entry *spare;
     struct staging_block *blocks;
@@ -58,7 +60,8 @@ struct staging_entry *staging_new(struct staging *staging);
 /* Behind its equals. The caller has seen to the capacity. */
 void staging_add(struct staging *staging, struct staging_entry *entry);
 
-/* Undoes staging_take: among its equals by id, looked for from the front. May exceed the capacity. */
+/* Undoes staging_take: among its equals by id, looked for from the front. May exceed the capacity.
+ */
 void staging_put_back(struct staging *staging, struct staging_entry *entry);
 
 /* The most urgent, oldest first; NULL if nothing is staged. `peek` leaves it. */

@@ -5,8 +5,9 @@
 #include "kernel.h"
 #include "shared.h"
 
-/* How a call waits for the device while a submission is in flight (LIVE): it spins, then lets others have the processor,
- * then sleeps in slices. With nothing in flight it sleeps until somebody wakes it. */
+/* How a call waits for the device while a submission is in flight (LIVE): it spins, then lets
+ * others have the processor, then sleeps in slices. With nothing in flight it sleeps until somebody
+ * wakes it. */
 #define SPIN_NS 20000u
 #define YIELD_NS 200000u
 #define SLICE_NS 100000u
@@ -34,6 +35,17 @@ uint64_t traffic_in_window(const struct gyre_kernel *kernel)
     return sum;
 }
 
+/* Messages for the device to take. What it has taken may not be acknowledged yet: its answers wait
+ * for a reader. */
+static uint64_t to_take(const struct group *group)
+{
+    uint64_t sum = 0;
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        sum += group->input[lane].tail - group->input[lane].head;
+    }
+    return sum;
+}
+
 bool traffic_can_run(const struct gyre_kernel *kernel)
 {
     uint32_t sends = kernel->build.program.info.max_sends;
@@ -41,7 +53,7 @@ bool traffic_can_run(const struct gyre_kernel *kernel)
         const struct group *group = &kernel->build.groups[i];
         /* The output tail, not as last peeked: what lies unread there holds the device back. */
         uint32_t unread = shared_load_relaxed(group->output.tail_word) - group->output.head;
-        if (in_group(group) > 0 && (uint64_t)unread + sends <= group->output.size) {
+        if (to_take(group) > 0 && (uint64_t)unread + sends <= group->output.size) {
             return true;
         }
     }
@@ -54,7 +66,8 @@ static struct group *choose_group(struct gyre_kernel *kernel, uint32_t lane)
     struct group *best = NULL;
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         struct group *group = &kernel->build.groups[i];
-        if (in_lane(group, lane) < group->input[lane].size && (!best || in_group(group) < in_group(best))) {
+        if (in_lane(group, lane) < group->input[lane].size &&
+            (!best || in_group(group) < in_group(best))) {
             best = group;
         }
     }
@@ -80,7 +93,8 @@ static void place(struct group *group, uint32_t lane, struct staging_entry *entr
 
 void traffic_fill(struct gyre_kernel *kernel)
 {
-    bool runs = kernel->state == GYRE_ACTIVE || (kernel->state == GYRE_TERMINATING && kernel->draining);
+    bool runs = kernel->state == GYRE_ACTIVE ||
+                (kernel->state == GYRE_TERMINATING && kernel->draining);
     if (!runs || kernel->fault != GYRE_OK) {
         return;
     }
@@ -119,12 +133,13 @@ static struct staging_entry *match(const struct group *group, const struct ring_
     if (message->position - group->acknowledged[message->lane] >= in_lane(group, message->lane)) {
         return NULL;
     }
-    struct staging_entry *entry = group->window[message->lane][message->position & (ring->size - 1)];
+    struct staging_entry *entry =
+        group->window[message->lane][message->position & (ring->size - 1)];
     return entry->id == message->id ? entry : NULL;
 }
 
-static void add_answer(struct gyre_kernel *kernel, const struct staging_entry *entry, gyre_result result,
-                       const struct ring_message *message, const void *payload)
+static void add_answer(struct gyre_kernel *kernel, const struct staging_entry *entry,
+                       gyre_result result, const struct ring_message *message, const void *payload)
 {
     struct staging_entry *answer = staging_new(&kernel->answers);
     if (!answer) {
@@ -153,10 +168,11 @@ static void take_answer(struct gyre_kernel *kernel, struct group *group, enum ri
     struct staging_entry *entry = peeked == RING_MESSAGE ? match(group, message) : NULL;
     if (!entry) {
         kernel->stats.corrupt += 1;
-        log_say(kernel->services.log, GYRE_LOG_WARNING,
-                "kernel %s: an answer whose header cannot be was thrown away (does the handler write outside of "
-                "GYRE_OUT?)",
-                kernel->id);
+        log_say(
+            kernel->services.log, GYRE_LOG_WARNING,
+            "kernel %s: an answer whose header cannot be was thrown away (does the handler write outside of "
+            "GYRE_OUT?)",
+            kernel->id);
         return;
     }
     gyre_result result = failure_of(message->flags);
@@ -182,13 +198,15 @@ static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
     while (kernel->fault == GYRE_OK) {
         struct ring_message message;
         const void *payload = NULL;
-        enum ring_peek peeked = ring_output_peek(&group->output, !kernel->in_flight, &message, &payload);
+        enum ring_peek peeked =
+            ring_output_peek(&group->output, !kernel->in_flight, &message, &payload);
         if (peeked == RING_EMPTY) {
             break;
         }
         if (!payload) {
-            kernel_fail(kernel, log_fail(kernel->services.log, GYRE_ERROR_CORRUPT,
-                                         "kernel %s: the device's output index cannot be", kernel->id));
+            kernel_fail(kernel,
+                        log_fail(kernel->services.log, GYRE_ERROR_CORRUPT,
+                                 "kernel %s: the device's output index cannot be", kernel->id));
             break;
         }
         if (answers_are_full(kernel)) {
@@ -219,7 +237,8 @@ static void collect_acknowledgements(struct gyre_kernel *kernel, struct group *g
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
         struct ring_input *ring = &group->input[lane];
         while (group->acknowledged[lane] != ring->head) {
-            struct staging_entry **slot = &group->window[lane][group->acknowledged[lane] & (ring->size - 1)];
+            struct staging_entry **slot =
+                &group->window[lane][group->acknowledged[lane] & (ring->size - 1)];
             acknowledge(kernel, *slot);
             *slot = NULL;
             group->acknowledged[lane] += 1;
@@ -229,12 +248,13 @@ static void collect_acknowledgements(struct gyre_kernel *kernel, struct group *g
 
 static void collect_group(struct gyre_kernel *kernel, struct group *group)
 {
-    /* Heads before answers: the device stores them in the other order, so every acknowledged message's answers are seen,
-     * and one without any is silent. */
+    /* Heads before answers: the device stores them in the other order, so every acknowledged
+     * message's answers are seen, and one without any is silent. */
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
         if (!ring_input_refresh(&group->input[lane])) {
-            kernel_fail(kernel, log_fail(kernel->services.log, GYRE_ERROR_CORRUPT,
-                                         "kernel %s: the device's input index cannot be", kernel->id));
+            kernel_fail(kernel,
+                        log_fail(kernel->services.log, GYRE_ERROR_CORRUPT,
+                                 "kernel %s: the device's input index cannot be", kernel->id));
             return;
         }
     }
@@ -261,7 +281,8 @@ void traffic_collect(struct gyre_kernel *kernel)
 }
 
 /* Takes back what the device has not consumed. */
-static uint64_t empty_windows(struct gyre_kernel *kernel, void (*dispose)(struct staging *, struct staging_entry *))
+static uint64_t empty_windows(struct gyre_kernel *kernel,
+                              void (*dispose)(struct staging *, struct staging_entry *))
 {
     uint64_t count = 0;
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
@@ -280,7 +301,8 @@ static uint64_t empty_windows(struct gyre_kernel *kernel, void (*dispose)(struct
     return count;
 }
 
-/* A message that was in hand when the driver cut a loop has been begun: its next handler must know. */
+/* A message that was in hand when the driver cut a loop has been begun: its next handler must know.
+ */
 static void mark_begun(struct gyre_kernel *kernel)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
@@ -288,7 +310,8 @@ static void mark_begun(struct gyre_kernel *kernel)
         if (group->begun_lane) {
             struct ring_input *ring = &group->input[group->begun_lane - 1];
             if (ring->tail != ring->head) {
-                group->window[group->begun_lane - 1][ring->head & (ring->size - 1)]->flags |= GYRE_FLAG_REDELIVERED;
+                group->window[group->begun_lane - 1][ring->head & (ring->size - 1)]->flags |=
+                    GYRE_FLAG_REDELIVERED;
                 kernel->stats.redelivered += 1;
             }
             group->begun_lane = 0;
@@ -305,7 +328,8 @@ void traffic_take_back(struct gyre_kernel *kernel)
 uint64_t traffic_drop(struct gyre_kernel *kernel)
 {
     uint64_t dropped = kernel->build.groups ? empty_windows(kernel, staging_recycle) : 0;
-    for (struct staging_entry *entry = staging_take(&kernel->staging); entry; entry = staging_take(&kernel->staging)) {
+    for (struct staging_entry *entry = staging_take(&kernel->staging); entry;
+         entry = staging_take(&kernel->staging)) {
         staging_recycle(&kernel->staging, entry);
         dropped += 1;
     }
@@ -317,14 +341,16 @@ static gyre_result check_message(const struct gyre_kernel *kernel, const gyre_me
     const struct log *log = kernel->services.log;
     const struct spirv_slots *input = &kernel->build.program.info.input;
     if (message->priority > 255) {
-        return log_fail(log, GYRE_ERROR_INVALID, "kernel %s: priority %u, it must be 0 to 255", kernel->id,
-                        message->priority);
+        return log_fail(log, GYRE_ERROR_INVALID, "kernel %s: priority %u, it must be 0 to 255",
+                        kernel->id, message->priority);
     }
     if (message->type != 0) {
-        return log_fail(log, GYRE_ERROR_TYPE, "kernel %s has no message type %u", kernel->id, message->type);
+        return log_fail(log, GYRE_ERROR_TYPE, "kernel %s has no message type %u", kernel->id,
+                        message->type);
     }
     if (!message->data || message->size < input->data_size || message->size > input->padded_size) {
-        return log_fail(log, GYRE_ERROR_SIZE, "kernel %s: a message of %zu bytes, GYRE_INPUT has %u", kernel->id,
+        return log_fail(log, GYRE_ERROR_SIZE,
+                        "kernel %s: a message of %zu bytes, GYRE_INPUT has %u", kernel->id,
                         message->data ? message->size : 0, input->data_size);
     }
     return GYRE_OK;
@@ -333,8 +359,9 @@ static gyre_result check_message(const struct gyre_kernel *kernel, const gyre_me
 /* Why nothing can be sent or received any more. */
 static gyre_result broken(const struct gyre_kernel *kernel)
 {
-    return kernel->fault == GYRE_OK && device_is_lost(kernel->services.device) ? GYRE_ERROR_DEVICE_LOST
-                                                                               : kernel->fault;
+    return kernel->fault == GYRE_OK && device_is_lost(kernel->services.device)
+               ? GYRE_ERROR_DEVICE_LOST
+               : kernel->fault;
 }
 
 /* DROP_OLDEST: OK when there is room now, DROPPED when the newcomer is the one to go. */
@@ -352,7 +379,8 @@ static gyre_result drop_oldest(struct gyre_kernel *kernel, uint32_t priority)
 }
 
 /* Lock held: until there is room to stage. */
-static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns, bool try)
+static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *message,
+                             uint64_t timeout_ns, bool try)
 {
     uint64_t deadline = 0;
     for (;;) {
@@ -388,8 +416,8 @@ static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message
 {
     struct staging_entry *entry = staging_new(&kernel->staging);
     if (!entry) {
-        return log_fail(kernel->services.log, GYRE_ERROR_NO_MEMORY, "kernel %s: no memory to stage a message",
-                        kernel->id);
+        return log_fail(kernel->services.log, GYRE_ERROR_NO_MEMORY,
+                        "kernel %s: no memory to stage a message", kernel->id);
     }
     entry->id = atomic_fetch_add(kernel->services.next_id, 1);
     entry->correlation = message->correlation;
@@ -406,7 +434,8 @@ static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message
     return GYRE_OK;
 }
 
-gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns, bool try)
+gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message,
+                         uint64_t timeout_ns, bool try)
 {
     pthread_mutex_lock(&kernel->lock);
     gyre_result result = kernel_allows(kernel, LIFECYCLE_SEND);
@@ -433,12 +462,13 @@ gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message
     return result;
 }
 
-static gyre_result hand_over(struct gyre_kernel *kernel, struct staging_entry *entry, gyre_reply *reply)
+static gyre_result hand_over(struct gyre_kernel *kernel, struct staging_entry *entry,
+                             gyre_reply *reply)
 {
     if (reply->data && entry->size > reply->capacity) {
         return log_fail(kernel->services.log, GYRE_ERROR_SIZE,
-                        "kernel %s: an answer has %u bytes, there is room for %zu", kernel->id, entry->size,
-                        reply->capacity);
+                        "kernel %s: an answer has %u bytes, there is room for %zu", kernel->id,
+                        entry->size, reply->capacity);
     }
     if (reply->data) {
         memcpy(reply->data, entry->payload, entry->size);
@@ -481,7 +511,8 @@ static gyre_result take(struct gyre_kernel *kernel, gyre_reply *reply)
     return result == GYRE_OK ? GYRE_ERROR_EMPTY : result;
 }
 
-gyre_result traffic_receive(struct gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns, bool try)
+gyre_result traffic_receive(struct gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns,
+                            bool try)
 {
     pthread_mutex_lock(&kernel->lock);
     gyre_result result = kernel_allows(kernel, LIFECYCLE_RECEIVE);

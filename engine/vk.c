@@ -5,8 +5,8 @@
 
 #include <gyre/gyre.h>
 
-/* volk keeps the loader's entry points in globals. They are the same for every instance; this lock only keeps two
- * runtimes that start at the same time from writing them at once. */
+/* volk keeps the loader's entry points in globals. They are the same for every instance; this lock
+ * only keeps two runtimes that start at the same time from writing them at once. */
 static pthread_mutex_t volk_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static gyre_result load_instance_functions(const struct log *log, struct vk_instance *instance)
@@ -24,11 +24,13 @@ static gyre_result load_instance_functions(const struct log *log, struct vk_inst
 static gyre_result create_locked(const struct log *log, struct vk_instance *instance)
 {
     if (volkInitialize() != VK_SUCCESS) {
-        return log_fail(log, GYRE_ERROR_NO_LOADER,
-                        "no Vulkan loader (libvulkan.so.1) could be opened: install it (Debian: libvulkan1)");
+        return log_fail(
+            log, GYRE_ERROR_NO_LOADER,
+            "no Vulkan loader (libvulkan.so.1) could be opened: install it (Debian: libvulkan1)");
     }
     if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
-        return log_fail(log, GYRE_ERROR_UNSUPPORTED, "the Vulkan loader is older than 1.2: update it (libvulkan1)");
+        return log_fail(log, GYRE_ERROR_UNSUPPORTED,
+                        "the Vulkan loader is older than 1.2: update it (libvulkan1)");
     }
     VkResult result = vkCreateInstance(
         &(VkInstanceCreateInfo){
@@ -37,16 +39,17 @@ static gyre_result create_locked(const struct log *log, struct vk_instance *inst
                 &(VkApplicationInfo){
                     .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                     .pEngineName = "gyre",
-                    .engineVersion =
-                        VK_MAKE_API_VERSION(0, GYRE_VERSION_MAJOR, GYRE_VERSION_MINOR, GYRE_VERSION_PATCH),
+                    .engineVersion = VK_MAKE_API_VERSION(0, GYRE_VERSION_MAJOR, GYRE_VERSION_MINOR,
+                                                         GYRE_VERSION_PATCH),
                     .apiVersion = VK_API_VERSION_1_2,
                 },
         },
         NULL, &instance->handle);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
-        return log_fail(log, GYRE_ERROR_NO_DEVICE,
-                        "the Vulkan loader found no driver: install one (Debian: mesa-vulkan-drivers) or check "
-                        "VK_DRIVER_FILES and VK_ICD_FILENAMES");
+        return log_fail(
+            log, GYRE_ERROR_NO_DEVICE,
+            "the Vulkan loader found no driver: install one (Debian: mesa-vulkan-drivers) or check "
+            "VK_DRIVER_FILES and VK_ICD_FILENAMES");
     }
     if (result != VK_SUCCESS) {
         return log_fail(log, vk_to_result(result), "vkCreateInstance: %s", vk_result_name(result));
@@ -125,11 +128,13 @@ gyre_result vk_to_result(VkResult result)
     return GYRE_ERROR_INTERNAL;
 }
 
-VkResult vk_check(const struct log *log, VkResult result, const char *call, const char *file, int line)
+VkResult vk_check(const struct log *log, VkResult result, const char *call, const char *file,
+                  int line)
 {
     if (result < 0) {
         const char *name = strrchr(file, '/');
-        log_say(log, GYRE_LOG_ERROR, "%s: %s (%s:%d)", call, vk_result_name(result), name ? name + 1 : file, line);
+        log_say(log, GYRE_LOG_ERROR, "%s: %s (%s:%d)", call, vk_result_name(result),
+                name ? name + 1 : file, line);
     }
     return result;
 }

@@ -1,7 +1,7 @@
 /* Vulkan for the rest of the engine: function tables, checked calls, names.
  *
- * Nothing here is per process: each device carries the instance functions and the device functions (volk's table) that it
- * needs, so two runtimes, or an engine with a volk of its own, do not meet.
+ * Nothing here is per process: each device carries the instance functions and the device functions
+ * (volk's table) that it needs, so two runtimes, or an engine with a volk of its own, do not meet.
  */
 #ifndef GYRE_VK_H
 #define GYRE_VK_H
@@ -42,6 +42,7 @@ gyre_result vk_to_result(VkResult result);
 
 /* A Vulkan call: its VkResult, said in the log with text and place if it is an error. */
 #define VK(log, call) vk_check((log), (call), #call, __FILE__, __LINE__)
-VkResult vk_check(const struct log *log, VkResult result, const char *call, const char *file, int line);
+VkResult vk_check(const struct log *log, VkResult result, const char *call, const char *file,
+                  int line);
 
 #endif

@@ -1,5 +1,6 @@
-/* A thread for driver calls that may block for as long as a shader runs: building pipelines, destroying. Whoever needs one
- * done waits with a deadline; a call that never returns blocks this thread and no other.
+/* A thread for driver calls that may block for as long as a shader runs: building pipelines,
+ * destroying. Whoever needs one done waits with a deadline; a call that never returns blocks this
+ * thread and no other.
  *
  * Thread-safety: safe.
  */
@@ -13,7 +14,8 @@ struct worker_job;
 
 struct worker *worker_create(void);
 
-/* Stops after what is queued; false if it did not end by the deadline (it is then left alone for good, with its memory). */
+/* Stops after what is queued; false if it did not end by the deadline (it is then left alone for
+ * good, with its memory). */
 bool worker_destroy(struct worker *worker, uint64_t deadline);
 
 /* Queues a call; NULL: out of memory. Every job must be waited for, or forgotten. */

@@ -1,6 +1,7 @@
-/* gyre bench: round trips through a resident kernel, and what they are to be compared with, in one run. */
-#include <jansson.h>
+/* gyre bench: round trips through a resident kernel, and what they are to be compared with, in one
+ * run. */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,25 +10,25 @@
 #include "bench.h"
 
 static const char doc[] =
-    "Measures the time from handing a 64-byte message over to having its answer, one message at a time, in cases that "
-    "take turns within one run. The content of every answer is checked.\v"
+    "Measures the time from handing a 64-byte message over to having its answer, one message at "
+    "a time, in cases that take turns within one run. The content of every answer is checked.\v"
     "Cases:\n"
     "  line         two C threads, one cache line there and one back: what the machine can do\n"
     "  floor        two C threads over the engine's ring code: what Gyre's protocol costs\n"
-    "  dispatch     one submission and one fence for each message, recorded once, waiting by spinning or by blocking, "
-    "whichever is faster: what is done without Gyre\n"
-    "  roundtrip-1  a resident kernel of one invocation, through gyre_send and gyre_receive\n"
-    "\n"
-    "Percentiles are exact, over all rounds; the rate is the median of the rounds. With --json: {\"gyre\": version, "
-    "\"device\": {...}, \"cases\": [{\"name\", \"visibility\", \"messages\", \"verified\", \"p50_ns\", \"p99_ns\", "
-    "\"p999_ns\", \"rate_per_s\"}]}, where `verified` counts the answers that were checked and right.\n"
-    "\n"
-    "Exit codes: 0 every answer came and was right; 1 one was wrong or missing; 2 usage; 3 no usable device.";
+    "  dispatch     one submission and one fence for each message, recorded once, waiting by "
+    "spinning or by blocking, whichever is faster: what is done without Gyre\n"
+    "  roundtrip-1  a resident kernel of one invocation, through gyre_send and gyre_receive\n\n"
+    "Percentiles are exact, over all rounds; the rate is the median of the rounds. With --json: "
+    "{\"gyre\": version, \"device\": {...}, \"cases\": [{\"name\", \"visibility\", \"messages\", "
+    "\"verified\", \"p50_ns\", \"p99_ns\", \"p999_ns\", \"rate_per_s\"}]}, where `verified` "
+    "counts the answers that were checked and right.\n\n"
+    "Exit codes: 0 every answer came and was right; 1 one was wrong or missing; 2 usage; 3 no "
+    "usable device.";
 
 enum {
     ROUNDS = 7,
     ROUNDS_MAX = 1000,
-    WARM_UP = 200, /* messages at the beginning of each round that are not counted: threads wake up, caches fill */
+    WARM_UP = 200, /* messages that begin a round, not counted: threads wake up, caches fill */
     ROUND_MESSAGES = 100000,
 };
 #define ROUND_NS UINT64_C(300000000) /* whichever of the two is reached first */
@@ -39,7 +40,10 @@ enum { CASE_COUNT = sizeof cases / sizeof *cases };
 
 static const struct argp_option options_table[] = {
     { .name = "json", .key = 'j', .doc = "One JSON object on stdout" },
-    { .name = "case", .key = 'c', .arg = "NAME", .doc = "Only this case; may be given several times" },
+    { .name = "case",
+      .key = 'c',
+      .arg = "NAME",
+      .doc = "Only this case; may be given several times" },
     { .name = "rounds", .key = 'r', .arg = "N", .doc = "Turns of each case, 7 by default" },
     { 0 },
 };
@@ -168,7 +172,8 @@ static uint64_t measure(struct record *record, uint64_t serial, bool *right)
 static void count(struct record *record, uint64_t time, bool right)
 {
     if (!right && record->verified == record->count) {
-        command_say("%s: wrong answer, after %" PRIu64 " right ones", record->bench->name, record->verified);
+        command_say("%s: wrong answer, after %" PRIu64 " right ones", record->bench->name,
+                    record->verified);
     }
     record->times[record->count++] = time;
     record->verified += right ? 1 : 0;
@@ -194,7 +199,8 @@ static bool run_messages(struct record *record)
             count(record, time, right);
         }
     }
-    record->rates[record->rounds++] = (double)(record->count - first) * 1e9 / (double)(base_now_ns() - began);
+    record->rates[record->rounds++] = (double)(record->count - first) * 1e9 /
+                                      (double)(base_now_ns() - began);
     return true;
 }
 
@@ -227,7 +233,8 @@ static void evaluate(struct record *record)
     record->p99 = record->times[record->count * 99 / 100];
     record->p999 = record->times[record->count * 999 / 1000];
     record->rate = record->rates[record->rounds / 2];
-    record->visibility = record->bench->visibility ? record->bench->visibility(record->state) : NULL;
+    record->visibility = record->bench->visibility ? record->bench->visibility(record->state)
+                                                   : NULL;
 }
 
 /* ---- the run ---- */
@@ -323,17 +330,18 @@ static json_t *json_of_device(const struct run *run)
     if (!run->setup.runtime) {
         return json_null();
     }
-    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "index", (json_int_t)device->index, "name", device->name,
-                     "uuid", command_uuid(device->uuid).text, "type", device->type, "driver", device->driver,
-                     "api_version", device->api_version);
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "index", (json_int_t)device->index, "name",
+                     device->name, "uuid", command_uuid(device->uuid).text, "type", device->type,
+                     "driver", device->driver, "api_version", device->api_version);
 }
 
 static json_t *json_of_case(const struct record *record)
 {
-    json_t *out = json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:f}", "name", record->bench->name, "visibility",
-                            record->visibility, "messages", (json_int_t)record->count, "verified",
-                            (json_int_t)record->verified, "p50_ns", (json_int_t)record->p50, "p99_ns",
-                            (json_int_t)record->p99, "p999_ns", (json_int_t)record->p999, "rate_per_s", record->rate);
+    json_t *out = json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:f}", "name",
+                            record->bench->name, "visibility", record->visibility, "messages",
+                            (json_int_t)record->count, "verified", (json_int_t)record->verified,
+                            "p50_ns", (json_int_t)record->p50, "p99_ns", (json_int_t)record->p99,
+                            "p999_ns", (json_int_t)record->p999, "rate_per_s", record->rate);
     if (out && record->bench->variant) {
         json_object_set_new(out, "wait", json_string(record->bench->variant));
     }
@@ -349,8 +357,10 @@ static bool print_json(const struct run *run)
             json_array_append_new(list, json_of_case(record));
         }
     }
-    json_t *root = json_pack("{s:s, s:o, s:o}", "gyre", gyre_version(), "device", json_of_device(run), "cases", list);
-    const bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
+    json_t *root = json_pack("{s:s, s:o, s:o}", "gyre", gyre_version(), "device",
+                             json_of_device(run), "cases", list);
+    const bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 &&
+                         putchar('\n') != EOF;
     json_decref(root);
     return printed;
 }
@@ -370,24 +380,25 @@ static void print_text(const struct run *run)
     if (run->setup.runtime) {
         printf("%s (%s)\n", run->setup.device.name, run->setup.device.driver);
     }
-    printf("%-12s  %-10s  %9s  %9s  %9s  %10s  %9s  %9s\n", "case", "visibility", "p50", "p99", "p99.9", "per second",
-           "of floor", "dispatch");
+    printf("%-12s  %-10s  %9s  %9s  %9s  %10s  %9s  %9s\n", "case", "visibility", "p50", "p99",
+           "p99.9", "per second", "of floor", "dispatch");
     for (size_t i = 0; i < run->count; i++) {
         const struct record *record = &run->records[i];
         if (record != find(run, record->bench->name)) {
             continue;
         }
         printf("%-12s  %-10s  %9s  %9s  %9s  %10.0f", record->bench->name,
-               record->visibility        ? record->visibility
+               record->visibility       ? record->visibility
                : record->bench->variant ? record->bench->variant
-                                         : "-",
+                                        : "-",
                command_duration(record->p50).text, command_duration(record->p99).text,
                command_duration(record->p999).text, record->rate);
         print_ratio(record, floor);
         print_ratio(dispatch, record);
         printf("\n");
     }
-    printf("`of floor`: p50 as a multiple of the floor's; `dispatch`: how many times shorter than one dispatch per "
+    printf("`of floor`: p50 as a multiple of the floor's; `dispatch`: how many times shorter than "
+           "one dispatch per "
            "message\n");
 }
 

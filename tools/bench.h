@@ -1,5 +1,6 @@
-/* What a case of the benchmark is. The one loop in bench.c makes the messages, takes the times and checks every answer, so
- * that all cases are measured alike; a case only carries a message there and an answer back.
+/* What a case of the benchmark is. The one loop in bench.c makes the messages, takes the times and
+ * checks every answer, so that all cases are measured alike; a case only carries a message there
+ * and an answer back.
  */
 #ifndef GYRE_TOOLS_BENCH_H
 #define GYRE_TOOLS_BENCH_H
@@ -14,7 +15,8 @@ enum { BENCH_WORDS = 16 }; /* of a message and of its answer: 64 bytes */
 
 #define BENCH_LOST_NS UINT64_C(10000000000) /* after that long an answer is missing */
 
-/* The work: what the other side makes of word i of a message. The same in bench_dispatch.comp and bench_roundtrip.comp. */
+/* The work: what the other side makes of word i of a message. The same in bench_dispatch.comp and
+ * bench_roundtrip.comp. */
 static inline uint32_t bench_answer(uint32_t word, uint32_t i)
 {
     return word * 2654435761u + i;

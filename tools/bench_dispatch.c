@@ -1,5 +1,6 @@
-/* What users do without Gyre: one submission and one fence for each message. Plain Vulkan: Gyre opens the device and
- * makes the pipeline, the rest is vkQueueSubmit and the wait. Everything that can be done once is done once.
+/* What users do without Gyre: one submission and one fence for each message. Plain Vulkan: Gyre
+ * opens the device and makes the pipeline, the rest is vkQueueSubmit and the wait. Everything that
+ * can be done once is done once.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,8 +81,10 @@ static bool record(struct dispatch *dispatch)
         .queueFamilyIndex = device->family,
     };
     const VkFenceCreateInfo fence = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
-    if (VK(device->log, device->vk.vkCreateFence(device->handle, &fence, NULL, &dispatch->fence)) != VK_SUCCESS ||
-        VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &dispatch->pool)) != VK_SUCCESS) {
+    if (VK(device->log, device->vk.vkCreateFence(device->handle, &fence, NULL, &dispatch->fence)) !=
+            VK_SUCCESS ||
+        VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL,
+                                                       &dispatch->pool)) != VK_SUCCESS) {
         return false;
     }
     const VkCommandBufferAllocateInfo buffer = {
@@ -91,9 +94,10 @@ static bool record(struct dispatch *dispatch)
         .commandBufferCount = 1,
     };
     const VkCommandBufferBeginInfo begin = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
-    if (VK(device->log, device->vk.vkAllocateCommandBuffers(device->handle, &buffer, &dispatch->commands)) !=
-            VK_SUCCESS ||
-        VK(device->log, device->vk.vkBeginCommandBuffer(dispatch->commands, &begin)) != VK_SUCCESS) {
+    if (VK(device->log, device->vk.vkAllocateCommandBuffers(device->handle, &buffer,
+                                                            &dispatch->commands)) != VK_SUCCESS ||
+        VK(device->log, device->vk.vkBeginCommandBuffer(dispatch->commands, &begin)) !=
+            VK_SUCCESS) {
         return false;
     }
     pipeline_bind(device, &dispatch->pipeline, dispatch->commands);
@@ -124,7 +128,8 @@ static bool open(const struct bench_setup *setup, void **state)
         .level = command_log_level(setup->common),
     };
     dispatch->opened = device_open(&dispatch->device, &dispatch->log, selector) == GYRE_OK;
-    if (!dispatch->opened || !make_buffers(dispatch) || !make_pipeline(dispatch) || !record(dispatch)) {
+    if (!dispatch->opened || !make_buffers(dispatch) || !make_pipeline(dispatch) ||
+        !record(dispatch)) {
         command_say("dispatch: cannot be set up");
         close_dispatch(dispatch);
         return false;
@@ -157,8 +162,8 @@ static VkResult wait_blocking(const struct dispatch *dispatch)
     return device->vk.vkWaitForFences(device->handle, 1, &dispatch->fence, VK_TRUE, BENCH_LOST_NS);
 }
 
-static bool exchange(struct dispatch *dispatch, VkResult (*wait)(const struct dispatch *), const uint32_t *in,
-                     uint32_t *out)
+static bool exchange(struct dispatch *dispatch, VkResult (*wait)(const struct dispatch *),
+                     const uint32_t *in, uint32_t *out)
 {
     const struct device *device = &dispatch->device;
     const VkSubmitInfo submit = {
@@ -191,18 +196,12 @@ static bool exchange_blocking(void *state, const uint32_t *in, uint32_t *out)
     return exchange(state, wait_blocking, in, out);
 }
 
-#define DISPATCH(way, exchange_way)                                                                \
-    {                                                                                              \
-        .name = "dispatch",                                                                        \
-        .variant = way,                                                                            \
-        .what = "one submission and one fence for each message",                                   \
-        .words = BENCH_WORDS,                                                                      \
-        .needs_device = true,                                                                      \
-        .open = open,                                                                              \
-        .begin = nothing,                                                                          \
-        .exchange = exchange_way,                                                                  \
-        .end = nothing,                                                                            \
-        .close = close_dispatch,                                                                   \
+#define DISPATCH(way, exchange_way) \
+    { \
+        .name = "dispatch", .variant = way, \
+        .what = "one submission and one fence for each message", .words = BENCH_WORDS, \
+        .needs_device = true, .open = open, .begin = nothing, .exchange = exchange_way, \
+        .end = nothing, .close = close_dispatch, \
     }
 
 const struct bench_case bench_dispatch_spin = DISPATCH("spin", exchange_spinning);

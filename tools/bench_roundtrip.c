@@ -1,4 +1,5 @@
-/* The case that all others are there for: a resident kernel, one message at a time, through the public API. */
+/* The case that all others are there for: a resident kernel, one message at a time, through the
+ * public API. */
 #include <stdlib.h>
 
 #include "bench.h"
@@ -30,7 +31,8 @@ static bool open(const struct bench_setup *setup, void **state)
         .input_size = BENCH_WORDS * sizeof(uint32_t),
         .output_size = BENCH_WORDS * sizeof(uint32_t),
     };
-    if (!roundtrip || failed(gyre_kernel_create(setup->runtime, &params, &roundtrip->kernel), "create") ||
+    if (!roundtrip ||
+        failed(gyre_kernel_create(setup->runtime, &params, &roundtrip->kernel), "create") ||
         failed(gyre_kernel_launch(roundtrip->kernel), "launch") ||
         failed(gyre_kernel_activate(roundtrip->kernel), "activate")) {
         free(roundtrip); /* the kernel goes with the runtime */
@@ -88,7 +90,8 @@ static const char *visibility(void *state)
 {
     struct roundtrip *roundtrip = state;
     gyre_stats stats;
-    return gyre_kernel_stats(roundtrip->kernel, &stats) == GYRE_OK && stats.live ? "live" : "strict";
+    return gyre_kernel_stats(roundtrip->kernel, &stats) == GYRE_OK && stats.live ? "live"
+                                                                                 : "strict";
 }
 
 const struct bench_case bench_roundtrip_1 = {

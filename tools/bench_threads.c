@@ -1,7 +1,7 @@
 /* The cases without a device: what two threads of this machine need at least.
  *
  * line   one word to another thread and one word back, each on a cache line of its own
- * floor  the same over the engine's rings: the other thread takes the steps of shaders/gyre/kernel.glsl
+ * floor  the same over the engine's rings, the other thread doing as shaders/gyre/kernel.glsl does
  */
 #include <pthread.h>
 #include <sched.h>
@@ -87,7 +87,8 @@ struct line {
 static void *answer_line(void *argument)
 {
     struct line *line = argument;
-    uint64_t last = atomic_load_explicit(&line->back, memory_order_relaxed); /* of this thread's predecessor */
+    uint64_t last =
+        atomic_load_explicit(&line->back, memory_order_relaxed); /* of this thread's predecessor */
     for (uint32_t spins = 0; !atomic_load_explicit(&line->partner.leave, memory_order_relaxed);) {
         const uint64_t word = atomic_load_explicit(&line->there, memory_order_acquire);
         if (word >> 32 == last >> 32) {
@@ -185,7 +186,8 @@ static uint32_t find(const struct leader *leader)
 {
     for (uint32_t lane = GYRE_LANES; lane-- > 0;) {
         /* Relaxed: the slot's sequence decides. */
-        if (shared_load_relaxed(&leader->rings->control.host.input_tail[lane]) != leader->input_head[lane]) {
+        if (shared_load_relaxed(&leader->rings->control.host.input_tail[lane]) !=
+            leader->input_head[lane]) {
             return lane;
         }
     }
@@ -203,8 +205,8 @@ static bool has_room(struct leader *leader)
 }
 
 /* gyre_write_header() */
-static void write_header(struct leader *leader, const struct gyre_Header *from, struct gyre_Header *header,
-                         uint32_t position)
+static void write_header(struct leader *leader, const struct gyre_Header *from,
+                         struct gyre_Header *header, uint32_t position)
 {
     header->info = from->info & 0x00ffffffu;
     header->id_low = from->id_low;
@@ -252,7 +254,8 @@ static bool look(struct leader *leader)
     }
     const struct slot *from = &rings->input[lane][leader->input_head[lane] % INPUT_SIZE];
     /* A1: the slot is whole; pairs with R1 in engine/ring.c. */
-    if (!has_room(leader) || shared_load_acquire(&from->header.sequence) != leader->input_head[lane] + 1) {
+    if (!has_room(leader) ||
+        shared_load_acquire(&from->header.sequence) != leader->input_head[lane] + 1) {
         return false;
     }
     serve(leader, lane, from);
@@ -262,11 +265,14 @@ static bool look(struct leader *leader)
 static void *play_device(void *argument)
 {
     struct rings *rings = argument;
-    struct leader leader = { .rings = rings, .output_tail = rings->local.output_tail, .more = true };
+    struct leader leader = { .rings = rings,
+                             .output_tail = rings->local.output_tail,
+                             .more = true };
     memcpy(leader.input_head, rings->local.input_head, sizeof leader.input_head);
     leader.output_head = shared_load_acquire(&rings->control.host.output_head);
     /* Relaxed: a command carries no data. */
-    for (uint32_t spins = 0; shared_load_relaxed(&rings->control.host.command) == GYRE_COMMAND_RUN;) {
+    for (uint32_t spins = 0;
+         shared_load_relaxed(&rings->control.host.command) == GYRE_COMMAND_RUN;) {
         if (!look(&leader) && ++spins % SPINS == 0) {
             sched_yield();
         }
@@ -318,7 +324,9 @@ static bool end_floor(void *state)
 static bool exchange_floor(void *state, const uint32_t *in, uint32_t *out)
 {
     struct rings *rings = state;
-    struct ring_message message = { .id = ++rings->serial, .correlation = rings->serial, .priority = 128 };
+    struct ring_message message = { .id = ++rings->serial,
+                                    .correlation = rings->serial,
+                                    .priority = 128 };
     if (ring_input_room(&rings->to_device) == 0 && !ring_input_refresh(&rings->to_device)) {
         command_say("floor: the input ring is damaged");
         return false;

@@ -64,8 +64,9 @@ static const struct argp_option common_options[] = {
     { .name = "device",
       .key = 'd',
       .arg = "DEVICE",
-      .doc = "Which device: its number in `gyre info` (1 or index:1), name:PART, uuid:UUID, or type:discrete, "
-             "integrated, virtual, cpu. Default: the environment variable GYRE_DEVICE, else the best one" },
+      .doc = "Which device: its number in `gyre info` (1 or index:1), name:PART, uuid:UUID, or "
+             "type:discrete, integrated, virtual, cpu. Default: the environment variable "
+             "GYRE_DEVICE, else the best one" },
     { .name = "verbose",
       .key = 'v',
       .doc = "Say on stderr what is chosen and why; twice: everything" },
@@ -107,8 +108,8 @@ static void clear_progress(void)
     }
 }
 
-__attribute__((format(printf, 1, 0)))
-static void say(const char *format, va_list arguments, const char *reason)
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list arguments,
+                                                      const char *reason)
 {
     pthread_mutex_lock(&say_lock);
     clear_progress();

@@ -1,5 +1,5 @@
-/* What the parts of the command gyre share: exit codes, the options that every one of them has, and what is said to
- * humans. Results go to stdout, everything else to stderr.
+/* What the parts of the command gyre share: exit codes, the options that every one of them has, and
+ * what is said to humans. Results go to stdout, everything else to stderr.
  */
 #ifndef GYRE_TOOLS_COMMAND_H
 #define GYRE_TOOLS_COMMAND_H
@@ -13,10 +13,10 @@
 
 enum command_exit {
     COMMAND_OK = 0,
-    COMMAND_FAILED = 1,      /* some messages failed, or a benchmark got a wrong reply */
-    COMMAND_USAGE = 2,       /* options, or a file that cannot be read */
-    COMMAND_DEVICE = 3,      /* no usable device, or it was lost */
-    COMMAND_KERNEL = 4,      /* does not compile or does not fit */
+    COMMAND_FAILED = 1, /* some messages failed, or a benchmark got a wrong reply */
+    COMMAND_USAGE = 2,  /* options, or a file that cannot be read */
+    COMMAND_DEVICE = 3, /* no usable device, or it was lost */
+    COMMAND_KERNEL = 4, /* does not compile or does not fit */
     COMMAND_INTERRUPTED = 130,
 };
 
@@ -31,9 +31,9 @@ struct command_common {
 extern const struct argp command_common_argp;
 
 /* The text that ends each --help. */
-#define COMMAND_EXIT_HELP                                                                          \
-    "Exit codes: 0 all well; 1 some messages failed, each named on stderr; 2 usage, or a file "    \
-    "that cannot be read; 3 no usable device; 4 the kernel does not compile or does not fit; "     \
+#define COMMAND_EXIT_HELP \
+    "Exit codes: 0 all well; 1 some messages failed, each named on stderr; 2 usage, or a file " \
+    "that cannot be read; 3 no usable device; 4 the kernel does not compile or does not fit; " \
     "130 stopped by Ctrl-C or SIGTERM."
 
 /* One line on stderr, "gyre: ...". Thread-safety: safe. */
@@ -43,8 +43,8 @@ void command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 enum command_exit command_fail(gyre_result result, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A line that is written over by the next one, and gone once something else is said; "" to take it away.
- * Thread-safety: safe. */
+/* A line that is written over by the next one, and gone once something else is said; "" to take it
+ * away. Thread-safety: safe. */
 void command_progress(const char *line);
 
 /* A gyre_log_callback; its user is the struct command_common, which says how talkative it is. */
@@ -57,8 +57,8 @@ gyre_runtime_params command_runtime_params(const struct command_common *common);
 /* The run-time compiler, NULL in a build without. */
 const gyre_compiler *command_compiler(void);
 
-/* The whole of a file up to `limit` bytes, to be freed; one byte more than `*size` is there, 0. NULL: errno says why,
- * EFBIG for one over the limit. */
+/* The whole of a file up to `limit` bytes, to be freed; one byte more than `*size` is there, 0.
+ * NULL: errno says why, EFBIG for one over the limit. */
 void *command_read_file(const char *path, size_t limit, size_t *size);
 
 /* "1.25 us" and the like. */

@@ -7,14 +7,15 @@
 #include "command.h"
 
 static const char doc[] =
-    "Lists every Vulkan device: whether Gyre can run on it and, if not, which requirements it lacks. Then opens the one "
-    "that is chosen and shows what was measured of it.\v"
-    "What was measured decides how kernels run: `live visibility` is whether a running shader sees what the host writes "
-    "meanwhile, per memory type; `loop limit` is after how many iterations the driver ends loops by itself; `relaunch` is "
-    "what one submission costs.\n"
-    "\n"
-    "With --json: {\"gyre\": version, \"devices\": [...], \"chosen\": index or null, \"profile\": {...} or null}.\n"
-    "\n" COMMAND_EXIT_HELP;
+    "Lists every Vulkan device: whether Gyre can run on it and, if not, which "
+    "requirements it lacks. Then opens the one that is chosen and shows what "
+    "was measured of it.\v"
+    "What was measured decides how kernels run: `live visibility` is whether a "
+    "running shader sees what the host writes meanwhile, per memory type; "
+    "`loop limit` is after how many iterations the driver ends loops by "
+    "itself; `relaunch` is what one submission costs.\n\n"
+    "With --json: {\"gyre\": version, \"devices\": [...], \"chosen\": index or "
+    "null, \"profile\": {...} or null}.\n\n" COMMAND_EXIT_HELP;
 
 struct options {
     struct command_common common;
@@ -48,12 +49,8 @@ static const struct {
     uint32_t bit; /* VkMemoryPropertyFlagBits, fixed by the specification */
     const char *name;
 } memory_properties[] = {
-    { 0x1, "device-local" },
-    { 0x2, "host-visible" },
-    { 0x4, "host-coherent" },
-    { 0x8, "host-cached" },
-    { 0x10, "lazily-allocated" },
-    { 0x20, "protected" },
+    { 0x1, "device-local" }, { 0x2, "host-visible" },      { 0x4, "host-coherent" },
+    { 0x8, "host-cached" },  { 0x10, "lazily-allocated" }, { 0x20, "protected" },
 };
 enum { MEMORY_PROPERTY_COUNT = sizeof memory_properties / sizeof *memory_properties };
 
@@ -61,16 +58,15 @@ enum { MEMORY_PROPERTY_COUNT = sizeof memory_properties / sizeof *memory_propert
 
 static json_t *json_of_device(const gyre_device_info *device)
 {
-    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:I, s:[I,I,I], s:I, s:I}",
-                     "index", (json_int_t)device->index, "name", device->name,
-                     "uuid", command_uuid(device->uuid).text, "type", device->type,
-                     "driver", device->driver, "api_version", device->api_version,
-                     "usable", (int)device->usable, "missing", device->missing,
-                     "max_workgroup_invocations", (json_int_t)device->max_workgroup_invocations,
-                     "max_workgroup_size", (json_int_t)device->max_workgroup_size[0],
-                     (json_int_t)device->max_workgroup_size[1], (json_int_t)device->max_workgroup_size[2],
-                     "subgroup_size", (json_int_t)device->subgroup_size,
-                     "compute_queues", (json_int_t)device->compute_queues);
+    return json_pack(
+        "{s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:I, s:[I,I,I], s:I, s:I}", "index",
+        (json_int_t)device->index, "name", device->name, "uuid", command_uuid(device->uuid).text,
+        "type", device->type, "driver", device->driver, "api_version", device->api_version,
+        "usable", (int)device->usable, "missing", device->missing, "max_workgroup_invocations",
+        (json_int_t)device->max_workgroup_invocations, "max_workgroup_size",
+        (json_int_t)device->max_workgroup_size[0], (json_int_t)device->max_workgroup_size[1],
+        (json_int_t)device->max_workgroup_size[2], "subgroup_size",
+        (json_int_t)device->subgroup_size, "compute_queues", (json_int_t)device->compute_queues);
 }
 
 static json_t *json_of_memory(const gyre_profile *profile)
@@ -85,39 +81,39 @@ static json_t *json_of_memory(const gyre_profile *profile)
         }
         const bool probed = profile->memory_types[i].probed;
         json_array_append_new(
-            types, json_pack("{s:I, s:o, s:b, s:o, s:o}", "index", (json_int_t)i, "properties", names,
-                             "probed", (int)probed, "live_to_device",
-                             probed ? json_boolean(profile->memory_types[i].live_to_device) : json_null(),
-                             "live_to_host",
-                             probed ? json_boolean(profile->memory_types[i].live_to_host) : json_null()));
+            types,
+            json_pack("{s:I, s:o, s:b, s:o, s:o}", "index", (json_int_t)i, "properties", names,
+                      "probed", (int)probed, "live_to_device",
+                      probed ? json_boolean(profile->memory_types[i].live_to_device) : json_null(),
+                      "live_to_host",
+                      probed ? json_boolean(profile->memory_types[i].live_to_host) : json_null()));
     }
     return types;
 }
 
 static json_t *json_of_profile(const gyre_profile *profile)
 {
-    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}", "live", (int)profile->live,
-                     "memory_types", json_of_memory(profile),
-                     "memory_to_device", (json_int_t)profile->memory_to_device,
-                     "memory_to_host", (json_int_t)profile->memory_to_host,
-                     "relaunch_ns", (json_int_t)profile->relaunch_ns,
-                     "loop_limit", (json_int_t)profile->loop_limit,
-                     "resident_workgroups", (json_int_t)profile->resident_workgroups,
-                     "resident_at_least", (int)profile->resident_at_least,
-                     "poll_ps", (json_int_t)profile->poll_ns_x1000,
+    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}", "live",
+                     (int)profile->live, "memory_types", json_of_memory(profile),
+                     "memory_to_device", (json_int_t)profile->memory_to_device, "memory_to_host",
+                     (json_int_t)profile->memory_to_host, "relaunch_ns",
+                     (json_int_t)profile->relaunch_ns, "loop_limit",
+                     (json_int_t)profile->loop_limit, "resident_workgroups",
+                     (json_int_t)profile->resident_workgroups, "resident_at_least",
+                     (int)profile->resident_at_least, "poll_ps", (json_int_t)profile->poll_ns_x1000,
                      "probe_ns", (json_int_t)profile->probe_ns);
 }
 
-static bool print_json(const gyre_device_info *devices, uint32_t count, const gyre_device_info *chosen,
-                       const gyre_profile *profile)
+static bool print_json(const gyre_device_info *devices, uint32_t count,
+                       const gyre_device_info *chosen, const gyre_profile *profile)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < count; i++) {
         json_array_append_new(list, json_of_device(&devices[i]));
     }
-    json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "gyre", gyre_version(), "devices", list, "chosen",
-                             chosen ? json_integer(chosen->index) : json_null(), "profile",
-                             chosen ? json_of_profile(profile) : json_null());
+    json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "gyre", gyre_version(), "devices", list,
+                             "chosen", chosen ? json_integer(chosen->index) : json_null(),
+                             "profile", chosen ? json_of_profile(profile) : json_null());
     bool printed = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
     json_decref(root);
     return printed;
@@ -132,9 +128,11 @@ static void print_device(const gyre_device_info *device, bool chosen)
     printf("     driver    %s\n", device->driver);
     printf("     Vulkan    %s\n", device->api_version);
     printf("     uuid      %s\n", command_uuid(device->uuid).text);
-    printf("     compute   %u queue%s, workgroups of up to %u, subgroups of %u\n", device->compute_queues,
-           device->compute_queues == 1 ? "" : "s", device->max_workgroup_invocations, device->subgroup_size);
-    printf("     usable    %s%s\n", device->usable ? "yes" : "no, it lacks: ", device->usable ? "" : device->missing);
+    printf("     compute   %u queue%s, workgroups of up to %u, subgroups of %u\n",
+           device->compute_queues, device->compute_queues == 1 ? "" : "s",
+           device->max_workgroup_invocations, device->subgroup_size);
+    printf("     usable    %s%s\n",
+           device->usable ? "yes" : "no, it lacks: ", device->usable ? "" : device->missing);
 }
 
 static const char *word(bool yes)
@@ -147,7 +145,8 @@ static void print_memory(const gyre_profile *profile)
     printf("\n  memory  live to device  live to host  properties\n");
     for (uint32_t i = 0; i < profile->memory_type_count; i++) {
         const bool probed = profile->memory_types[i].probed;
-        printf("  %6u  %-14s  %-12s ", i, probed ? word(profile->memory_types[i].live_to_device) : "-",
+        printf("  %6u  %-14s  %-12s ", i,
+               probed ? word(profile->memory_types[i].live_to_device) : "-",
                probed ? word(profile->memory_types[i].live_to_host) : "-");
         for (size_t bit = 0; bit < MEMORY_PROPERTY_COUNT; bit++) {
             if (profile->memory_types[i].flags & memory_properties[bit].bit) {
@@ -161,14 +160,16 @@ static void print_memory(const gyre_profile *profile)
 
 static void print_profile(const gyre_device_info *device, const gyre_profile *profile)
 {
-    printf("\nMeasured of device %u in %s:\n", device->index, command_duration(profile->probe_ns).text);
+    printf("\nMeasured of device %u in %s:\n", device->index,
+           command_duration(profile->probe_ns).text);
     printf("  live visibility       %s\n",
            profile->live ? "yes: a running kernel sees new messages"
                          : "no: a kernel sees what was sent before it was submitted (strict)");
     printf("  relaunch              %s\n", command_duration(profile->relaunch_ns).text);
     printf("  one poll              %.3g ns\n", (double)profile->poll_ns_x1000 / 1e3);
     if (profile->loop_limit) {
-        printf("  loop limit            %u iterations, then the driver ends all loops\n", profile->loop_limit);
+        printf("  loop limit            %u iterations, then the driver ends all loops\n",
+               profile->loop_limit);
     } else {
         printf("  loop limit            none found\n");
     }
@@ -177,8 +178,8 @@ static void print_profile(const gyre_device_info *device, const gyre_profile *pr
     print_memory(profile);
 }
 
-static void print_text(const gyre_device_info *devices, uint32_t count, const gyre_device_info *chosen,
-                       const gyre_profile *profile)
+static void print_text(const gyre_device_info *devices, uint32_t count,
+                       const gyre_device_info *chosen, const gyre_profile *profile)
 {
     for (uint32_t i = 0; i < count; i++) {
         print_device(&devices[i], chosen && chosen->index == devices[i].index);
@@ -190,7 +191,8 @@ static void print_text(const gyre_device_info *devices, uint32_t count, const gy
 
 /* ---- */
 
-static gyre_result list_devices(const gyre_runtime_params *params, gyre_device_info **devices, uint32_t *count)
+static gyre_result list_devices(const gyre_runtime_params *params, gyre_device_info **devices,
+                                uint32_t *count)
 {
     gyre_result result = gyre_device_list(params, NULL, count);
     if (result != GYRE_OK) {

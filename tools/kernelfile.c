@@ -54,7 +54,8 @@ static gyre_result copy_words(const uint32_t *from, size_t size, uint32_t **word
     return *words ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
 }
 
-static gyre_result compile_words(const gyre_compile_request *request, uint32_t **words, size_t *size)
+static gyre_result compile_words(const gyre_compile_request *request, uint32_t **words,
+                                 size_t *size)
 {
     const gyre_compiler *compiler = command_compiler();
     uint32_t *compiled;
@@ -66,7 +67,8 @@ static gyre_result compile_words(const gyre_compile_request *request, uint32_t *
     return result;
 }
 
-static enum command_exit compile(struct kernelfile *file, const char *source, const struct command_common *common)
+static enum command_exit compile(struct kernelfile *file, const char *source,
+                                 const struct command_common *common)
 {
     const gyre_compile_request request = {
         .file = file->path,
@@ -78,8 +80,9 @@ static enum command_exit compile(struct kernelfile *file, const char *source, co
     return result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", file->path);
 }
 
-/* The compiler that the runtime is given. It asks for the kernel that was compiled here to learn the members' names; only
- * if the device needs the other dialect does that take a second compilation. */
+/* The compiler that the runtime is given. It asks for the kernel that was compiled here to learn
+ * the members' names; only if the device needs the other dialect does that take a second
+ * compilation. */
 static const struct kernelfile *known;
 
 static gyre_result compile_once(const gyre_compile_request *request, uint32_t **words, size_t *size)
@@ -96,7 +99,8 @@ static void release(uint32_t *words)
     free(words);
 }
 
-static gyre_result validate_words(const uint32_t *words, size_t size, gyre_log_callback log, void *log_user)
+static gyre_result validate_words(const uint32_t *words, size_t size, gyre_log_callback log,
+                                  void *log_user)
 {
     return command_compiler()->validate(words, size, log, log_user);
 }
@@ -113,9 +117,11 @@ const gyre_compiler *kernelfile_compiler(const struct kernelfile *file)
     return &once;
 }
 
-static enum command_exit validate(const struct kernelfile *file, const struct command_common *common)
+static enum command_exit validate(const struct kernelfile *file,
+                                  const struct command_common *common)
 {
-    gyre_result result = command_compiler()->validate(file->words, file->size, command_log, (void *)common);
+    gyre_result result =
+        command_compiler()->validate(file->words, file->size, command_log, (void *)common);
     return result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", file->path);
 }
 #else
@@ -125,16 +131,19 @@ const gyre_compiler *kernelfile_compiler(const struct kernelfile *file)
     return NULL;
 }
 
-static enum command_exit compile(struct kernelfile *file, const char *source, const struct command_common *common)
+static enum command_exit compile(struct kernelfile *file, const char *source,
+                                 const struct command_common *common)
 {
     (void)source;
     (void)common;
-    command_say("%s: this gyre was built without the GLSL compiler; make a module of it with glslc --target-env=vulkan1.2",
+    command_say("%s: this gyre was built without the GLSL compiler; make a module of it with glslc "
+                "--target-env=vulkan1.2",
                 file->path);
     return COMMAND_KERNEL;
 }
 
-static enum command_exit validate(const struct kernelfile *file, const struct command_common *common)
+static enum command_exit validate(const struct kernelfile *file,
+                                  const struct command_common *common)
 {
     (void)file;
     (void)common;
@@ -158,7 +167,8 @@ static enum command_exit load(struct kernelfile *file, const struct command_comm
     file->words = (uint32_t *)(void *)bytes;
     file->size = size;
     if (size == 0 || size % 4 != 0) {
-        command_say("%s: not a whole SPIR-V module: %zu bytes, not a multiple of 4", file->path, size);
+        command_say("%s: not a whole SPIR-V module: %zu bytes, not a multiple of 4", file->path,
+                    size);
         return COMMAND_KERNEL;
     }
     return validate(file, common);
@@ -177,8 +187,9 @@ static enum command_exit inspect(struct kernelfile *file)
         return COMMAND_KERNEL;
     }
     if (file->info.interface_version != GYRE_WIRE_VERSION) {
-        command_say("%s: made with version %u of gyre/kernel.glsl, this gyre has %u: compile it again", file->path,
-                    file->info.interface_version, GYRE_WIRE_VERSION);
+        command_say(
+            "%s: made with version %u of gyre/kernel.glsl, this gyre has %u: compile it again",
+            file->path, file->info.interface_version, GYRE_WIRE_VERSION);
         return COMMAND_KERNEL;
     }
     if (!layout_read(file->words, file->size / 4, &file->layout, why, sizeof why)) {
@@ -188,7 +199,8 @@ static enum command_exit inspect(struct kernelfile *file)
     return COMMAND_OK;
 }
 
-enum command_exit kernelfile_open(struct kernelfile *file, const char *path, const struct command_common *common)
+enum command_exit kernelfile_open(struct kernelfile *file, const char *path,
+                                  const struct command_common *common)
 {
     *file = (struct kernelfile){ .path = path };
     name_kernel(file);
@@ -252,8 +264,8 @@ static void say_blocks(const struct kernelfile *file)
     }
     for (size_t i = 0; i < file->layout->block_count; i++) {
         const struct layout_block *block = &file->layout->blocks[i];
-        command_say("%s has the block %s of %" PRIu64 " bytes%s", file->path, block_name(block), block->size,
-                    block->stride ? " and an array of any length" : "");
+        command_say("%s has the block %s of %" PRIu64 " bytes%s", file->path, block_name(block),
+                    block->size, block->stride ? " and an array of any length" : "");
     }
 }
 
@@ -266,13 +278,15 @@ static bool fits(const struct layout_block *block, uint64_t size)
     return size >= block->size && size <= (block->size + 15) / 16 * 16;
 }
 
-static enum command_exit refuse_size(const struct layout_block *block, const char *path, size_t size)
+static enum command_exit refuse_size(const struct layout_block *block, const char *path,
+                                     size_t size)
 {
     if (block->stride) {
-        command_say("%s has %zu bytes; the block %s needs %" PRIu64 " and a multiple of %u", path, size,
-                    block_name(block), block->size, block->stride);
+        command_say("%s has %zu bytes; the block %s needs %" PRIu64 " and a multiple of %u", path,
+                    size, block_name(block), block->size, block->stride);
     } else {
-        command_say("%s has %zu bytes; the block %s needs %" PRIu64, path, size, block_name(block), block->size);
+        command_say("%s has %zu bytes; the block %s needs %" PRIu64, path, size, block_name(block),
+                    block->size);
     }
     return COMMAND_USAGE;
 }
@@ -287,7 +301,8 @@ static enum command_exit fill(struct kernelfile *file, size_t index, const char 
         return refuse_file("the data of a --bind,", path);
     }
     if (!data) {
-        command_say("%s is larger than the block %s of %" PRIu64 " bytes", path, block_name(block), block->size);
+        command_say("%s is larger than the block %s of %" PRIu64 " bytes", path, block_name(block),
+                    block->size);
         return COMMAND_USAGE;
     }
     free(file->data[index]);
@@ -330,7 +345,9 @@ enum command_exit kernelfile_bind(struct kernelfile *file, const char *argument)
         return fill(file, index, equals + 1);
     }
     if (block->stride) {
-        command_say("--bind %s: the block ends in an array of any length, so a file must say how long", argument);
+        command_say(
+            "--bind %s: the block ends in an array of any length, so a file must say how long",
+            argument);
         return COMMAND_USAGE;
     }
     fill_zeroes(file, index);
@@ -348,8 +365,9 @@ enum command_exit kernelfile_bind_rest(struct kernelfile *file, bool zeroes)
             fill_zeroes(file, i);
         } else {
             const char *name = block_name(&file->layout->blocks[i]);
-            command_say("the kernel's block %s needs its data: --bind %s=FILE, or --bind %s= for zeroes", name, name,
-                        name);
+            command_say(
+                "the kernel's block %s needs its data: --bind %s=FILE, or --bind %s= for zeroes",
+                name, name, name);
             code = COMMAND_USAGE;
         }
     }
@@ -381,9 +399,11 @@ static void print_members(const struct layout_struct *type, int depth)
         char base[16], text[128];
         int length = snprintf(text, sizeof text, "%s", base_name(field, base));
         for (uint32_t k = 0; k < field->dimension_count; k++) {
-            length += snprintf(text + length, sizeof text - (size_t)length, "[%u]", field->dimensions[k].length);
+            length += snprintf(text + length, sizeof text - (size_t)length, "[%u]",
+                               field->dimensions[k].length);
         }
-        printf("  %6u  %*s%-*s  %s\n", field->offset, depth * 2, "", 24 - depth * 2, field->name, text);
+        printf("  %6u  %*s%-*s  %s\n", field->offset, depth * 2, "", 24 - depth * 2, field->name,
+               text);
         if (field->type) {
             print_members(field->type, depth + 1);
         }
@@ -399,9 +419,10 @@ static void print_message(const char *what, const struct layout_message *message
 void kernelfile_print(const struct kernelfile *file)
 {
     const struct spirv_info *info = &file->info;
-    printf("kernel      %s (%s, %zu bytes of SPIR-V)\n", file->path, file->glsl ? "GLSL" : "SPIR-V", file->size);
-    printf("local size  %u %u %u%s\n", info->local_size[0], info->local_size[1], info->local_size[2],
-           info->local_size_specialised ? " (specialised)" : "");
+    printf("kernel      %s (%s, %zu bytes of SPIR-V)\n", file->path, file->glsl ? "GLSL" : "SPIR-V",
+           file->size);
+    printf("local size  %u %u %u%s\n", info->local_size[0], info->local_size[1],
+           info->local_size[2], info->local_size_specialised ? " (specialised)" : "");
     printf("answers     up to %u to a message\n", info->max_sends);
     print_message("input      ", &file->layout->input);
     print_message("output     ", &file->layout->output);
@@ -412,8 +433,8 @@ void kernelfile_print(const struct kernelfile *file)
     }
     for (size_t i = 0; i < file->layout->block_count; i++) {
         const struct layout_block *block = &file->layout->blocks[i];
-        printf("block       %s: set %u, binding %u, %s, %" PRIu64 " bytes", block_name(block), block->set,
-               block->binding, block->uniform ? "uniform" : "storage", block->size);
+        printf("block       %s: set %u, binding %u, %s, %" PRIu64 " bytes", block_name(block),
+               block->set, block->binding, block->uniform ? "uniform" : "storage", block->size);
         if (block->stride) {
             printf(" + any number of %u", block->stride);
         }

@@ -1,5 +1,5 @@
-/* The kernel that the command line names: its module, its messages, its buffers. Everything that can be wrong with a
- * file is found and said here, before a driver sees it.
+/* The kernel that the command line names: its module, its messages, its buffers. Everything that
+ * can be wrong with a file is found and said here, before a driver sees it.
  */
 #ifndef GYRE_TOOLS_KERNELFILE_H
 #define GYRE_TOOLS_KERNELFILE_H
@@ -25,7 +25,8 @@ struct kernelfile {
 };
 
 /* Reads SPIR-V, or compiles GLSL, and reads the messages' members. Says what is wrong. */
-enum command_exit kernelfile_open(struct kernelfile *file, const char *path, const struct command_common *common);
+enum command_exit kernelfile_open(struct kernelfile *file, const char *path,
+                                  const struct command_common *common);
 
 /* For the runtime that is to run it: does not compile the same text twice. One file at a time. */
 const gyre_compiler *kernelfile_compiler(const struct kernelfile *file);

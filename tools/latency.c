@@ -1,6 +1,7 @@
 #include "latency.h"
 
-/* Class i < 32 holds the time i; above, five bits below the leading one tell the class within a power of two. */
+/* Class i < 32 holds the time i; above, five bits below the leading one tell the class within a
+ * power of two. */
 static uint32_t class_of(uint64_t ns)
 {
     if (ns < 32) {

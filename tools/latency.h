@@ -1,5 +1,5 @@
-/* Times of any range in little memory: counted in classes of 1/32 of their power of two, so that a percentile is right
- * within 3 %. The largest one is kept exactly. Not thread-safe.
+/* Times of any range in little memory: counted in classes of 1/32 of their power of two, so that a
+ * percentile is right within 3 %. The largest one is kept exactly. Not thread-safe.
  */
 #ifndef GYRE_TOOLS_LATENCY_H
 #define GYRE_TOOLS_LATENCY_H
@@ -16,7 +16,8 @@ struct latency {
 
 void latency_add(struct latency *latency, uint64_t ns);
 
-/* The upper end of the class in which that part (0 to 1) of all times lies, never above the maximum; 0 if none. */
+/* The upper end of the class in which that part (0 to 1) of all times lies, never above the
+ * maximum; 0 if none. */
 uint64_t latency_at(const struct latency *latency, double part);
 
 #endif

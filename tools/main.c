@@ -19,15 +19,14 @@ static const struct part parts[] = {
 };
 enum { PART_COUNT = sizeof parts / sizeof *parts };
 
-static const char doc[] =
-    "Gyre runs ring kernels: a GLSL compute shader that stays alive on a Vulkan GPU, takes messages, and answers.\v"
-    "Commands:\n"
-    "  info    list the devices, and what was measured of the chosen one\n"
-    "  run     keep a kernel alive on the device and feed it messages\n"
-    "  bench   measure round trips, next to what they are to be compared with\n"
-    "\n"
-    "`gyre COMMAND --help` tells all about one.\n"
-    "\n" COMMAND_EXIT_HELP;
+static const char doc[] = "Gyre runs ring kernels: a GLSL compute shader that stays alive on a "
+                          "Vulkan GPU, takes messages, and answers.\v"
+                          "Commands:\n"
+                          "  info    list the devices, and what was measured of the chosen one\n"
+                          "  run     keep a kernel alive on the device and feed it messages\n"
+                          "  bench   measure round trips, next to what they are to be compared "
+                          "with\n\n"
+                          "`gyre COMMAND --help` tells all about one.\n\n" COMMAND_EXIT_HELP;
 
 struct chosen {
     const struct part *part;
@@ -64,8 +63,8 @@ static void print_version(FILE *stream, struct argp_state *state)
     fprintf(stream, "gyre %s\n", gyre_version());
 }
 
-/* A descriptor that is closed from the start would become that of the next file opened, a driver's perhaps. The wrong
- * direction, so that using it is still an error. */
+/* A descriptor that is closed from the start would become that of the next file opened, a driver's
+ * perhaps. The wrong direction, so that using it is still an error. */
 static void reserve_standard_streams(void)
 {
     for (int fd = 0; fd <= STDERR_FILENO; fd++) {
@@ -77,7 +76,9 @@ static void reserve_standard_streams(void)
 
 int main(int argc, char **argv)
 {
-    static const struct argp argp = { .parser = parse, .args_doc = "COMMAND [ARGUMENT...]", .doc = doc };
+    static const struct argp argp = { .parser = parse,
+                                      .args_doc = "COMMAND [ARGUMENT...]",
+                                      .doc = doc };
     struct chosen chosen = { 0 };
 
     reserve_standard_streams();

@@ -65,7 +65,8 @@ static bool wait_writable(struct output *output)
 static bool write_all(struct output *output, const char *text, size_t length)
 {
     while (length > 0) {
-        /* A pipe that polls writable takes PIPE_BUF bytes without blocking, and promises no more. */
+        /* A pipe that polls writable takes PIPE_BUF bytes without blocking, and promises no
+         * more. */
         const size_t most = output->regular || length < PIPE_BUF ? length : PIPE_BUF;
         if (!output->regular && !wait_writable(output)) {
             return false;

@@ -1,6 +1,7 @@
-/* Lines to a file descriptor, gathered until somebody asks for them to be written. Never blocks longer than a moment
- * without asking whether to give up: the reader at the other end of a pipe may be slow, or stuck.
- * Thread-safety: one thread writes; output_is_writing() and output_give_up() may be called from others.
+/* Lines to a file descriptor, gathered until somebody asks for them to be written. Never blocks
+ * longer than a moment without asking whether to give up: the reader at the other end of a pipe may
+ * be slow, or stuck. Thread-safety: one thread writes; output_is_writing() and output_give_up() may
+ * be called from others.
  */
 #ifndef GYRE_TOOLS_OUTPUT_H
 #define GYRE_TOOLS_OUTPUT_H

@@ -20,8 +20,8 @@ struct place {
     bool finished;
 };
 
-/* head <= tail <= head + size, free-running; the place of a sequence number is masked. A place that was sent and is
- * not finished can be found by its id. */
+/* head <= tail <= head + size, free-running; the place of a sequence number is masked. A place that
+ * was sent and is not finished can be found by its id. */
 struct reorder {
     struct reorder_params params;
     pthread_mutex_t lock;
@@ -98,7 +98,8 @@ bool reorder_begin(struct reorder *reorder, uint64_t line, uint64_t timeout_ns)
     pthread_mutex_lock(&reorder->lock);
     bool room, in_time = true;
     do {
-        /* Held bytes do not count while nothing is on its way: then nothing would make them fewer. */
+        /* Held bytes do not count while nothing is on its way: then nothing would make them
+         * fewer. */
         room = reorder->tail - reorder->head < reorder->size &&
                (reorder->held <= reorder->params.held_bytes || reorder->unanswered == 0);
         if (!room && in_time) {
@@ -162,8 +163,8 @@ uint64_t reorder_unanswered(struct reorder *reorder)
     return count;
 }
 
-void reorder_unanswered_lines(struct reorder *reorder, void (*tell)(void *user, uint64_t first, uint64_t last),
-                              void *user)
+void reorder_unanswered_lines(struct reorder *reorder,
+                              void (*tell)(void *user, uint64_t first, uint64_t last), void *user)
 {
     uint64_t first = 0, last = 0; /* lines are counted from 1 */
     pthread_mutex_lock(&reorder->lock);
@@ -247,7 +248,8 @@ static bool hold(struct reorder *reorder, struct place *place, const char *text,
     return true;
 }
 
-/* Goes on to the first place that is not finished or has something to say; true in the second case. */
+/* Goes on to the first place that is not finished or has something to say; true in the second
+ * case. */
 static bool advance(struct reorder *reorder)
 {
     const uint64_t before = reorder->head;
@@ -262,7 +264,8 @@ static bool advance(struct reorder *reorder)
     return reorder->head != reorder->tail && place->text;
 }
 
-/* Passes on what is held at the head. The lock is not held while it does: whoever reads may take his time. */
+/* Passes on what is held at the head. The lock is not held while it does: whoever reads may take
+ * his time. */
 static void drain(struct reorder *reorder)
 {
     pthread_mutex_lock(&reorder->lock);
@@ -329,8 +332,9 @@ void reorder_idle(struct reorder *reorder)
     if (!reorder->current) {
         return;
     }
-    /* If the message at the head might go on, the ring is full and nothing else is on its way, then the reply that
-     * would tell that it is finished could never be sent for. All its answers became visible together, so it is. */
+    /* If the message at the head might go on, the ring is full and nothing else is on its way, then
+     * the reply that would tell that it is finished could never be sent for. All its answers became
+     * visible together, so it is. */
     pthread_mutex_lock(&reorder->lock);
     const bool stuck = reorder->tail - reorder->head == reorder->size && reorder->unanswered == 0;
     if (stuck) {

@@ -1,15 +1,17 @@
 /* Which answer belongs to which line, and in which order answers leave.
  *
- * One thread sends (begin, sending, sent), one receives (reply). A message has a place in a ring of fixed size, from
- * begin until it and all before it are finished; the sender waits when there is none. The receiver never waits for a
- * place, so the ring moves on as long as replies come.
+ * One thread sends (begin, sending, sent), one receives (reply). A message has a place in a ring of
+ * fixed size, from begin until it and all before it are finished; the sender waits when there is
+ * none. The receiver never waits for a place, so the ring moves on as long as replies come.
  *
- * Matching is by the engine's ids. A reply may be there before gyre_send() has told the sender the id: the receiver
- * then waits for the sender to put it down, which takes no more than the return from gyre_send().
+ * Matching is by the engine's ids. A reply may be there before gyre_send() has told the sender the
+ * id: the receiver then waits for the sender to put it down, which takes no more than the return
+ * from gyre_send().
  *
- * When is a message finished? Where a kernel sends at most one answer, with its reply. Else with its last possible
- * answer, with a failure, or with the first reply to another message: the answers of one message come together. Until
- * then the message at the head passes its answers on as they come.
+ * When is a message finished? Where a kernel sends at most one answer, with its reply. Else with
+ * its last possible answer, with a failure, or with the first reply to another message: the answers
+ * of one message come together. Until then the message at the head passes its answers on as they
+ * come.
  */
 #ifndef GYRE_TOOLS_REORDER_H
 #define GYRE_TOOLS_REORDER_H
@@ -21,10 +23,10 @@
 struct reorder;
 
 struct reorder_params {
-    uint32_t places;      /* 0: 65,536; rounded up to a power of two */
-    size_t held_bytes;    /* of answers that wait for an earlier one; above it begin waits; 0: 64 MiB */
-    uint32_t max_answers; /* of one message; at least 1 */
-    bool unordered;       /* pass every answer on at once */
+    uint32_t places;   /* 0: 65,536; rounded up to a power of two */
+    size_t held_bytes; /* of answers that wait for an earlier one: above, begin waits; 0: 64 MiB */
+    uint32_t max_answers;                                      /* of one message; at least 1 */
+    bool unordered;                                            /* pass every answer on at once */
     void (*emit)(void *user, const char *text, size_t length); /* in the receiver's thread */
     void *user;
 };
@@ -43,8 +45,8 @@ void reorder_destroy(struct reorder *reorder);
 /* Sender: takes the next place. False if none became free within the time. */
 bool reorder_begin(struct reorder *reorder, uint64_t line, uint64_t timeout_ns);
 
-/* Sender: gyre_send() is about to be called for the message begun last; then what came of it. One that was not taken
- * may be tried again, from reorder_sending() on. */
+/* Sender: gyre_send() is about to be called for the message begun last; then what came of it. One
+ * that was not taken may be tried again, from reorder_sending() on. */
 void reorder_sending(struct reorder *reorder, uint64_t now_ns);
 void reorder_sent(struct reorder *reorder, uint64_t id);
 void reorder_not_sent(struct reorder *reorder);
@@ -52,7 +54,8 @@ void reorder_not_sent(struct reorder *reorder);
 /* Sender: gives the place of the message begun last back; it was not sent. */
 void reorder_cancel(struct reorder *reorder);
 
-/* Receiver: a reply has come; `text` is its answer, NULL if it has none. False: no message of that id is unfinished. */
+/* Receiver: a reply has come; `text` is its answer, NULL if it has none. False: no message of that
+ * id is unfinished. */
 bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_t length,
                    struct reorder_match *match);
 
@@ -66,8 +69,8 @@ void reorder_settle(struct reorder *reorder);
 uint64_t reorder_unanswered(struct reorder *reorder);
 
 /* The lines of these, as ranges of lines that follow one another. */
-void reorder_unanswered_lines(struct reorder *reorder, void (*tell)(void *user, uint64_t first, uint64_t last),
-                              void *user);
+void reorder_unanswered_lines(struct reorder *reorder,
+                              void (*tell)(void *user, uint64_t first, uint64_t last), void *user);
 
 /* Waits until there is none; false if there still are some after that time. */
 bool reorder_wait_answered(struct reorder *reorder, uint64_t timeout_ns);

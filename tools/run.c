@@ -13,26 +13,29 @@
 #include "session.h"
 
 static const char doc[] =
-    "Compiles KERNEL (GLSL, or SPIR-V made with glslc and not stripped of names), keeps it alive on the device and feeds "
-    "it messages: one JSON object per line in, one per answer out.\v"
-    "A line's keys are the members of GYRE_INPUT: numbers, arrays, nested objects; none may be missing. Keys that begin "
-    "with _ are not members: `_priority` is 0 to 255 (0 if not given; higher first), `_correlation` a number that comes "
-    "back with the answer (else the line's number does); others are ignored. An answer has the members of GYRE_OUTPUT "
-    "and `_correlation`. Blank lines are skipped.\n"
-    "\n"
-    "Answers come in the order of the lines, whatever the order in which the device finishes them; up to 65,536 messages "
-    "are under way or held back at a time. The answers of a handler that sends several to one message stay together. A "
-    "handler may also send none.\n"
-    "\n"
-    "A line that cannot be used and a message that fails are named on stderr (`gyre: line 17: ...`); the rest goes on, "
-    "and the exit code is 1. It is 1 as well when the answers cannot be written (a full disk), and after --timeout. When "
-    "the reader of the answers goes away (`| head`), the command stops without complaint, 0 if nothing had failed. "
-    "Ctrl-C stops in order: what was answered is written, what waits is dropped, and how many says stderr; a second one "
-    "stops at once.\n"
-    "\n"
+    "Compiles KERNEL (GLSL, or SPIR-V made with glslc and not stripped of "
+    "names), keeps it alive on the device and feeds it messages: one JSON "
+    "object per line in, one per answer out.\v"
+    "A line's keys are the members of GYRE_INPUT: numbers, arrays, nested "
+    "objects; none may be missing. Keys that begin with _ are not members: "
+    "`_priority` is 0 to 255 (0 if not given; higher first), `_correlation` a "
+    "number that comes back with the answer (else the line's number does); "
+    "others are ignored. An answer has the members of GYRE_OUTPUT and "
+    "`_correlation`. Blank lines are skipped.\n\n"
+    "Answers come in the order of the lines, whatever the order in which the "
+    "device finishes them; up to 65,536 messages are under way or held back at "
+    "a time. The answers of a handler that sends several to one message stay "
+    "together. A handler may also send none.\n\n"
+    "A line that cannot be used and a message that fails are named on stderr "
+    "(`gyre: line 17: ...`); the rest goes on, and the exit code is 1. It is 1 "
+    "as well when the answers cannot be written (a full disk), and after "
+    "--timeout. When the reader of the answers goes away (`| head`), the "
+    "command stops without complaint, 0 if nothing had failed. Ctrl-C stops in "
+    "order: what was answered is written, what waits is dropped, and how many "
+    "says stderr; a second one stops at once.\n\n"
     "  gyre run add.comp <<< '{\"a\": 1, \"b\": 2}'\n"
-    "  gyre run digits.comp --bind Model=model.f32 --input digits.jsonl --output answers.jsonl\n"
-    "\n" COMMAND_EXIT_HELP;
+    "  gyre run digits.comp --bind Model=model.f32 --input digits.jsonl "
+    "--output answers.jsonl\n\n" COMMAND_EXIT_HELP;
 
 enum option_key {
     KEY_BIND = 'b',
@@ -49,9 +52,13 @@ static const struct argp_option options_table[] = {
     { .name = "bind",
       .key = KEY_BIND,
       .arg = "BLOCK=FILE",
-      .doc = "Fill the storage or uniform block of that name (descriptor set 1 and up) from a file of raw data, once, "
-             "before the kernel starts; `BLOCK=` fills it with zeroes. May be given several times" },
-    { .name = "input", .key = KEY_INPUT, .arg = "FILE", .doc = "Lines to read; - (the default) is stdin" },
+      .doc = "Fill the storage or uniform block of that name (descriptor set 1 and up) from a file "
+             "of raw data, once, before the kernel starts; `BLOCK=` fills it with zeroes. May be "
+             "given several times" },
+    { .name = "input",
+      .key = KEY_INPUT,
+      .arg = "FILE",
+      .doc = "Lines to read; - (the default) is stdin" },
     { .name = "output",
       .key = KEY_OUTPUT,
       .arg = "FILE",
@@ -59,8 +66,8 @@ static const struct argp_option options_table[] = {
     { .name = "visibility",
       .key = KEY_VISIBILITY,
       .arg = "MODE",
-      .doc = "live: the running kernel must see new messages; strict: it sees those sent before it was submitted; auto "
-             "(the default): live where that was seen to work" },
+      .doc = "live: the running kernel must see new messages; strict: it sees those sent before it "
+             "was submitted; auto (the default): live where that was seen to work" },
     { .name = "queue-size",
       .key = KEY_QUEUE_SIZE,
       .arg = "N",
@@ -72,8 +79,8 @@ static const struct argp_option options_table[] = {
     { .name = "unordered", .key = KEY_UNORDERED, .doc = "Print answers as they come" },
     { .name = "check",
       .key = KEY_CHECK,
-      .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. Blocks without --bind "
-             "are zero" },
+      .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. "
+             "Blocks without --bind are zero" },
     { 0 },
 };
 
@@ -247,7 +254,10 @@ static enum command_exit launch(struct run *run)
     if (result == GYRE_OK) {
         result = gyre_kernel_launch(run->kernel);
     }
-    return result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", run->options.kernel);
+    const enum command_exit code =
+        result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", run->options.kernel);
+    /* Whatever a driver says of a kernel that it does not take. */
+    return code == COMMAND_FAILED ? COMMAND_KERNEL : code;
 }
 
 static enum command_exit check(struct run *run)
@@ -257,7 +267,8 @@ static enum command_exit check(struct run *run)
     kernelfile_print(&run->file);
     if (gyre_runtime_device(run->runtime, &device, NULL) == GYRE_OK &&
         gyre_kernel_stats(run->kernel, &stats) == GYRE_OK) {
-        printf("device      %s (%s), %s\n", device.name, device.driver, stats.live ? "live" : "strict");
+        printf("device      %s (%s), %s\n", device.name, device.driver,
+               stats.live ? "live" : "strict");
     }
     if (fflush(stdout) != 0) {
         command_say("cannot write to stdout: %s", strerror(errno));
@@ -281,15 +292,16 @@ static void summarise(struct run *run, const struct session_report *report)
     if (report->silent) {
         snprintf(silent, sizeof silent, ", %" PRIu64 " without an answer", report->silent);
     }
-    command_say("%" PRIu64 " lines, %" PRIu64 " answers, %" PRIu64 " failed%s%s; %s, %.0f/s", report->lines,
-                report->answers, report->failed + report->bad_lines, silent,
+    command_say("%" PRIu64 " lines, %" PRIu64 " answers, %" PRIu64 " failed%s%s; %s, %.0f/s",
+                report->lines, report->answers, report->failed + report->bad_lines, silent,
                 report->end == SESSION_NO_READER ? ", then the reader was gone" : "",
                 command_duration(report->elapsed_ns).text, rate);
-    command_say("latency p50 %s, p99 %s, max %s; %s, %" PRIu64 " seen live, %" PRIu64 " residencies; %s (%s)",
+    command_say("latency p50 %s, p99 %s, max %s; %s, %" PRIu64 " seen live, %" PRIu64
+                " residencies; %s (%s)",
                 command_duration(latency_at(&report->latency, 0.5)).text,
                 command_duration(latency_at(&report->latency, 0.99)).text,
-                command_duration(report->latency.max).text, stats.live ? "live" : "strict", stats.live_seen,
-                stats.residencies, device.name, device.driver);
+                command_duration(report->latency.max).text, stats.live ? "live" : "strict",
+                stats.live_seen, stats.residencies, device.name, device.driver);
 }
 
 static enum command_exit exit_of(const struct session_report *report)
@@ -354,7 +366,8 @@ static void close_run(struct run *run)
     free(run->options.binds);
 }
 
-/* Answers are safe only once close() says so: that is where some file systems tell of a full disk. */
+/* Answers are safe only once close() says so: that is where some file systems tell of a full
+ * disk. */
 static enum command_exit close_output(const struct run *run, enum command_exit code)
 {
     if (run->output > STDERR_FILENO && close(run->output) != 0) {

@@ -17,12 +17,12 @@
 #include "reorder.h"
 
 enum {
-    BUSY_MS = 100,      /* how often the sender looks around while messages wait */
-    IDLE_MS = 1000,     /* and while none does */
+    BUSY_MS = 100,  /* how often the sender looks around while messages wait */
+    IDLE_MS = 1000, /* and while none does */
     PROGRESS_MS = 250,
 };
-#define MS_NS         UINT64_C(1000000)
-#define TERMINATE_NS  (3000 * MS_NS)
+#define MS_NS UINT64_C(1000000)
+#define TERMINATE_NS (3000 * MS_NS)
 #define LAST_WRITE_NS (2000 * MS_NS) /* for a reader that does not read, once we are told to end */
 
 struct session {
@@ -43,7 +43,8 @@ struct session {
     atomic_int end;           /* enum session_end */
     atomic_int kernel_result; /* gyre_result, of SESSION_KERNEL_FAILED */
     atomic_uint_fast64_t replied;
-    atomic_uint_fast64_t moved_ns; /* when last something happened that params.timeout_ns waits for */
+    atomic_uint_fast64_t
+        moved_ns; /* when last something happened that params.timeout_ns waits for */
     pthread_mutex_t latency_lock; /* report->latency */
 
     /* The receiver's. */
@@ -99,7 +100,8 @@ static void emit(void *user, const char *text, size_t length)
 static void check_output(struct session *session)
 {
     if (session->output.state != OUTPUT_OPEN) {
-        stop(session, session->output.state == OUTPUT_CLOSED ? SESSION_NO_READER : SESSION_OUTPUT_FAILED);
+        stop(session,
+             session->output.state == OUTPUT_CLOSED ? SESSION_NO_READER : SESSION_OUTPUT_FAILED);
     }
 }
 
@@ -113,7 +115,8 @@ static void format_correlation(uint64_t correlation, char text[48])
 static void say_failed(uint64_t line, const gyre_reply *reply)
 {
     if (reply->result == GYRE_ERROR_HANDLER) {
-        command_say("line %" PRIu64 ": %s (code %u)", line, gyre_result_text(reply->result), reply->code);
+        command_say("line %" PRIu64 ": %s (code %u)", line, gyre_result_text(reply->result),
+                    reply->code);
     } else {
         command_say("line %" PRIu64 ": %s", line, gyre_result_text(reply->result));
     }
@@ -146,7 +149,8 @@ static void take(struct session *session, const gyre_reply *reply)
     const size_t length = text ? strlen(text) : 0;
     struct reorder_match match;
     if (!reorder_reply(session->reorder, reply->id, text, length, &match)) {
-        command_say("a reply of the device belongs to no message (correlation %" PRIu64 ")", reply->correlation);
+        command_say("a reply of the device belongs to no message (correlation %" PRIu64 ")",
+                    reply->correlation);
         report->failed += 1;
         free(text);
         return;
@@ -163,7 +167,8 @@ static void take(struct session *session, const gyre_reply *reply)
     count_reply(session, &match, now);
 }
 
-/* Writes what there is before it waits, and only then: somebody who types sees the answer at once. */
+/* Writes what there is before it waits, and only then: somebody who types sees the answer at
+ * once. */
 static gyre_result next_reply(struct session *session, gyre_reply *reply)
 {
     gyre_result result = gyre_try_receive(session->params.kernel, reply);
@@ -179,7 +184,8 @@ static gyre_result next_reply(struct session *session, gyre_reply *reply)
 static void *receive(void *argument)
 {
     struct session *session = argument;
-    gyre_reply reply = { .data = session->answer, .capacity = gyre_kernel_output_size(session->params.kernel) };
+    gyre_reply reply = { .data = session->answer,
+                         .capacity = gyre_kernel_output_size(session->params.kernel) };
     gyre_result result = next_reply(session, &reply);
     while (result == GYRE_OK) {
         take(session, &reply);
@@ -235,7 +241,8 @@ static bool goes_on(struct session *session)
         atomic_store(&session->moved_ns, now);
     }
     const uint64_t moved = atomic_load(&session->moved_ns);
-    if (session->params.timeout_ns && waits(session) && now > moved && now - moved > session->params.timeout_ns) {
+    if (session->params.timeout_ns && waits(session) && now > moved &&
+        now - moved > session->params.timeout_ns) {
         stop(session, SESSION_TIMEOUT);
     }
     show_progress(session, now);
@@ -243,7 +250,8 @@ static bool goes_on(struct session *session)
 }
 
 /* An optional whole number in a line, also as text of digits. */
-static bool read_number(json_t *object, const char *key, uint64_t most, uint64_t *value, char *why, size_t size)
+static bool read_number(json_t *object, const char *key, uint64_t most, uint64_t *value, char *why,
+                        size_t size)
 {
     const json_t *given = json_object_get(object, key);
     if (!given) {
@@ -267,7 +275,8 @@ static bool read_number(json_t *object, const char *key, uint64_t most, uint64_t
     return false;
 }
 
-static bool encode(struct session *session, const struct line *line, gyre_message *message, char *why, size_t size)
+static bool encode(struct session *session, const struct line *line, gyre_message *message,
+                   char *why, size_t size)
 {
     json_t *object = layout_parse(line->text, line->length, why, size);
     if (!object) {
@@ -275,9 +284,10 @@ static bool encode(struct session *session, const struct line *line, gyre_messag
     }
     uint64_t priority = 0;
     message->correlation = line->number;
-    const bool good = read_number(object, "_priority", 255, &priority, why, size) &&
-                      read_number(object, "_correlation", UINT64_MAX, &message->correlation, why, size) &&
-                      layout_encode(&session->params.layout->input, object, session->message, why, size);
+    const bool good =
+        read_number(object, "_priority", 255, &priority, why, size) &&
+        read_number(object, "_correlation", UINT64_MAX, &message->correlation, why, size) &&
+        layout_encode(&session->params.layout->input, object, session->message, why, size);
     json_decref(object);
     message->priority = (uint32_t)priority;
     return good;
@@ -342,7 +352,8 @@ static void feed_all(struct session *session)
             feed(session, &line);
             break;
         case LINES_TOO_LONG:
-            command_say("line %" PRIu64 ": longer than %zu MiB", line.number, LINES_MAX_LENGTH >> 20);
+            command_say("line %" PRIu64 ": longer than %zu MiB", line.number,
+                        LINES_MAX_LENGTH >> 20);
             report->lines += 1;
             report->bad_lines += 1;
             break;
@@ -381,8 +392,7 @@ static void join(struct session *session)
 
 static void finish(struct session *session)
 {
-    while (goes_on(session) && !reorder_wait_answered(session->reorder, BUSY_MS * MS_NS)) {
-    }
+    while (goes_on(session) && !reorder_wait_answered(session->reorder, BUSY_MS * MS_NS)) {}
     const bool done = atomic_load(&session->end) == SESSION_DONE;
     const gyre_terminate_mode mode = done ? GYRE_DRAIN : GYRE_DROP;
     gyre_result result = gyre_kernel_terminate(session->params.kernel, mode, TERMINATE_NS, NULL);
@@ -416,14 +426,16 @@ static void say_end(struct session *session)
         command_say("stopped; %" PRIu64 " messages were dropped", left);
         return;
     case SESSION_OUTPUT_FAILED:
-        command_say("cannot write %s: %s", session->params.output_name, strerror(session->output.error));
+        command_say("cannot write %s: %s", session->params.output_name,
+                    strerror(session->output.error));
         return;
     case SESSION_TIMEOUT:
         command_say("no reply for %s while %" PRIu64 " messages wait; stopped",
                     command_duration(session->params.timeout_ns).text, left);
         break;
     case SESSION_KERNEL_FAILED:
-        command_say("the kernel cannot go on: %s", gyre_result_text(session->report->kernel_result));
+        command_say("the kernel cannot go on: %s",
+                    gyre_result_text(session->report->kernel_result));
         break;
     }
     if (session->report->end != SESSION_NO_READER) {

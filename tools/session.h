@@ -1,7 +1,8 @@
 /* A run of messages through an active kernel: lines of JSON in, lines of JSON out.
  *
- * Two threads. The caller's reads lines, turns them into messages and sends; it also watches the time and the signals. The
- * receiver's takes replies, puts them in order (reorder.h) and writes them. Both sleep when there is nothing to do.
+ * Two threads. The caller's reads lines, turns them into messages and sends; it also watches the
+ * time and the signals. The receiver's takes replies, puts them in order (reorder.h) and writes
+ * them. Both sleep when there is nothing to do.
  */
 #ifndef GYRE_TOOLS_SESSION_H
 #define GYRE_TOOLS_SESSION_H
@@ -27,8 +28,8 @@ struct session_params {
 };
 
 enum session_end {
-    SESSION_DONE,        /* the input ended, everything sent is answered */
-    SESSION_SIGNAL,      /* Ctrl-C or SIGTERM */
+    SESSION_DONE,      /* the input ended, everything sent is answered */
+    SESSION_SIGNAL,    /* Ctrl-C or SIGTERM */
     SESSION_NO_READER, /* nobody reads the output any more */
     SESSION_OUTPUT_FAILED,
     SESSION_TIMEOUT,
@@ -39,23 +40,24 @@ struct session_report {
     enum session_end end;
     gyre_result kernel_result; /* of SESSION_KERNEL_FAILED */
     bool input_failed;
-    bool stuck; /* the kernel did not terminate: a thread still waits for it, only leaving the process ends it */
+    bool stuck; /* did not terminate: a thread still waits, only leaving the process ends it */
     uint64_t lines;
     uint64_t bad_lines;
     uint64_t sent;
     uint64_t replied;
-    uint64_t failed;  /* replies that say so, or that could not be used */
-    uint64_t silent;  /* processed without an answer */
-    uint64_t answers; /* lines written */
-    uint64_t elapsed_ns; /* first message to last reply */
+    uint64_t failed;        /* replies that say so, or that could not be used */
+    uint64_t silent;        /* processed without an answer */
+    uint64_t answers;       /* lines written */
+    uint64_t elapsed_ns;    /* first message to last reply */
     struct latency latency; /* send to first reply */
 };
 
-/* From now on the first SIGINT or SIGTERM ends the session in order, the second the process at once; SIGPIPE is ignored. */
+/* From now on the first SIGINT or SIGTERM ends the session in order, the second the process at
+ * once; SIGPIPE is ignored. */
 void session_catch_signals(void);
 
-/* Runs until the input ends or something else does, terminates the kernel, and says on stderr what went wrong, each
- * failed message with its line. False: it could not begin. */
+/* Runs until the input ends or something else does, terminates the kernel, and says on stderr what
+ * went wrong, each failed message with its line. False: it could not begin. */
 bool session_run(const struct session_params *params, struct session_report *report);
 
 #endif

@@ -10,7 +10,8 @@ extern "C" {
 
 typedef struct gyre_kernel gyre_kernel;
 
-#define GYRE_FOREVER UINT64_MAX /* as a timeout: until it happens, the kernel terminates or the device is lost */
+#define GYRE_FOREVER \
+    UINT64_MAX /* as a timeout: until it happens, the kernel terminates or the device is lost */
 
 typedef enum gyre_state {
     GYRE_CREATED = 0, /* defined; nothing allocated on the device */
@@ -48,7 +49,8 @@ typedef struct gyre_field {
 typedef struct gyre_kernel_params {
     const char *id; /* required; unique in the runtime, 1 to 63 bytes */
 
-    /* One of three: a GLSL file, GLSL text, or SPIR-V words (size in bytes). GLSL needs gyre_runtime_params.compiler. */
+    /* One of three: a GLSL file, GLSL text, or SPIR-V words (size in bytes). GLSL needs
+     * gyre_runtime_params.compiler. */
     const char *glsl_file;
     const char *glsl;
     const uint32_t *spirv;
@@ -56,8 +58,8 @@ typedef struct gyre_kernel_params {
     const char *const *include_directories; /* for GLSL, besides the file's own folder */
     uint32_t include_directory_count;
 
-    /* What the host believes of the structs: launch refuses with GYRE_ERROR_INTERFACE if the module says otherwise.
-     * 0: the module's word is taken. */
+    /* What the host believes of the structs: launch refuses with GYRE_ERROR_INTERFACE if the module
+     * says otherwise. 0: the module's word is taken. */
     uint32_t input_size;
     uint32_t output_size;
     const gyre_field *input_fields;
@@ -68,21 +70,24 @@ typedef struct gyre_kernel_params {
     const gyre_binding *bindings;
     uint32_t binding_count;
 
-    uint32_t queue_size;            /* messages staged at most; 0: 1024 */
-    uint32_t window;                /* slots of each input lane on the device, rounded up to a power of two; 0: 64 */
-    uint32_t output_window;         /* slots of the output ring on the device, likewise; 0: 4 * window */
+    uint32_t queue_size; /* messages staged at most; 0: 1024 */
+    uint32_t
+        window; /* slots of each input lane on the device, rounded up to a power of two; 0: 64 */
+    uint32_t output_window; /* slots of the output ring on the device, likewise; 0: 4 * window */
     gyre_backpressure backpressure; /* of sends */
     gyre_visibility visibility;     /* AUTO: the runtime's */
 
-    uint32_t workgroups;     /* 0: 1 */
-    uint32_t fuel;           /* loop back-edges of the engine's loops per dispatch; 0: by the profile */
+    uint32_t workgroups; /* 0: 1 */
+    uint32_t fuel;       /* loop back-edges of the engine's loops per dispatch; 0: by the profile */
     uint32_t message_budget; /* messages per submission and workgroup; 0: by the submission bound */
-    uint64_t idle_ns;        /* stays on the device that long without a message; 0: about one relaunch */
-    uint32_t chain;          /* dispatches per submission, at most 16; 0: 8 */
-    uint32_t first_index;    /* where the ring indices start: to test the wrap-around */
+    uint64_t idle_ns; /* stays on the device that long without a message; 0: about one relaunch */
+    uint32_t chain;   /* dispatches per submission, at most 16; 0: 8 */
+    uint32_t first_index; /* where the ring indices start: to test the wrap-around */
 
-    bool accept_driver_faults; /* launch though the driver is known to compute wrong values for such a kernel */
-    bool report_silent;        /* a message without an answer still gives a gyre_reply, with GYRE_REPLY_SILENT */
+    bool accept_driver_faults; /* launch though the driver is known to compute wrong values for such
+                                  a kernel */
+    bool report_silent;        /* a message without an answer still gives a gyre_reply, with
+                                  GYRE_REPLY_SILENT */
     uint64_t launch_timeout_ns; /* 0: 60 s */
 
     uint32_t flags;    /* must be 0 */
@@ -90,22 +95,25 @@ typedef struct gyre_kernel_params {
 } gyre_kernel_params;
 
 /* Defines a kernel; nothing touches the device yet. `params` is copied, what it points to as well.
- * Results: OK, INVALID, ALREADY_EXISTS, NO_MEMORY. The runtime owns the kernel; gyre_kernel_destroy ends it earlier.
- * Thread-safety: safe. */
-GYRE_API gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *params, gyre_kernel **kernel);
+ * Results: OK, INVALID, ALREADY_EXISTS, NO_MEMORY. The runtime owns the kernel; gyre_kernel_destroy
+ * ends it earlier. Thread-safety: safe. */
+GYRE_API gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *params,
+                                        gyre_kernel **kernel);
 
-/* Finds a kernel by its id. Results: OK, NOT_FOUND (the log lists the ids there are). Thread-safety: safe. */
+/* Finds a kernel by its id. Results: OK, NOT_FOUND (the log lists the ids there are).
+ * Thread-safety: safe. */
 GYRE_API gyre_result gyre_kernel_find(gyre_runtime *runtime, const char *id, gyre_kernel **kernel);
 
-/* Terminates (dropping) and frees. Blocks up to the runtime's destroy_timeout_ns; what a stuck shader holds is left to
- * gyre_runtime_destroy. NULL is fine. Thread-safety: no other call on the kernel may be under way. */
+/* Terminates (dropping) and frees. Blocks up to the runtime's destroy_timeout_ns; what a stuck
+ * shader holds is left to gyre_runtime_destroy. NULL is fine. Thread-safety: no other call on the
+ * kernel may be under way. */
 GYRE_API void gyre_kernel_destroy(gyre_kernel *kernel);
 
-/* CREATED -> LAUNCHED: reads or compiles the shader, checks it, allocates, builds the pipeline, runs a warm-up in which no
- * code of the user runs. A kernel that fails to launch stays CREATED and may be launched again.
- * Results: OK; STATE; COMPILE, IO, SPIRV, INTERFACE, LIMIT, BINDING, UNSUPPORTED, DRIVER_FAULT (see the log); TIMEOUT
- * (launch_timeout_ns; a second call goes on waiting); NO_MEMORY; DEVICE_LOST.
- * Blocks. Thread-safety: safe. */
+/* CREATED -> LAUNCHED: reads or compiles the shader, checks it, allocates, builds the pipeline,
+ * runs a warm-up in which no code of the user runs. A kernel that fails to launch stays CREATED and
+ * may be launched again. Results: OK; STATE; COMPILE, IO, SPIRV, INTERFACE, LIMIT, BINDING,
+ * UNSUPPORTED, DRIVER_FAULT (see the log); TIMEOUT (launch_timeout_ns; a second call goes on
+ * waiting); NO_MEMORY; DEVICE_LOST. Blocks. Thread-safety: safe. */
 GYRE_API gyre_result gyre_kernel_launch(gyre_kernel *kernel);
 
 /* LAUNCHED -> ACTIVE. Results: OK, STATE, DEVICE_LOST. Does not block. Thread-safety: safe. */
@@ -115,9 +123,10 @@ GYRE_API gyre_result gyre_kernel_activate(gyre_kernel *kernel);
  * Results: as above, INVALID. Thread-safety: safe. */
 GYRE_API gyre_result gyre_kernels_activate(gyre_kernel *const *kernels, uint32_t count);
 
-/* ACTIVE -> DEACTIVATED. When it returns OK nothing is processed any more; what was sent and not processed waits, in its
- * order. TIMEOUT: the kernel is DEACTIVATED, but a message is still being worked on.
- * Results: OK, STATE, TIMEOUT, DEVICE_LOST. Blocks up to the timeout. Thread-safety: safe. */
+/* ACTIVE -> DEACTIVATED. When it returns OK nothing is processed any more; what was sent and not
+ * processed waits, in its order. TIMEOUT: the kernel is DEACTIVATED, but a message is still being
+ * worked on. Results: OK, STATE, TIMEOUT, DEVICE_LOST. Blocks up to the timeout. Thread-safety:
+ * safe. */
 GYRE_API gyre_result gyre_kernel_deactivate(gyre_kernel *kernel, uint64_t timeout_ns);
 
 /* DEACTIVATED -> ACTIVE. Results: OK, STATE, DEVICE_LOST. Does not block. Thread-safety: safe. */
@@ -125,20 +134,23 @@ GYRE_API gyre_result gyre_kernel_reactivate(gyre_kernel *kernel);
 
 typedef enum gyre_terminate_mode {
     GYRE_DROP = 0, /* messages not yet processed are dropped and counted */
-    GYRE_DRAIN,    /* all accepted messages are processed first; only an ACTIVE kernel can, others drop */
+    GYRE_DRAIN, /* all accepted messages are processed first; only an ACTIVE kernel can, others drop
+                 */
 } gyre_terminate_mode;
 
-/* Any state -> TERMINATED. Unread answers stay readable. `dropped` (may be NULL) gets how many messages were dropped.
- * TIMEOUT: the kernel stays TERMINATING; call again to wait on. Calling it on a TERMINATED kernel is no-op and OK.
- * Results: OK, TIMEOUT, DEVICE_LOST. Blocks up to the timeout. Thread-safety: safe. */
-GYRE_API gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode, uint64_t timeout_ns,
-                                           uint64_t *dropped);
+/* Any state -> TERMINATED. Unread answers stay readable. `dropped` (may be NULL) gets how many
+ * messages were dropped. TIMEOUT: the kernel stays TERMINATING; call again to wait on. Calling it
+ * on a TERMINATED kernel is no-op and OK. Results: OK, TIMEOUT, DEVICE_LOST. Blocks up to the
+ * timeout. Thread-safety: safe. */
+GYRE_API gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode,
+                                           uint64_t timeout_ns, uint64_t *dropped);
 
 /* Thread-safety: safe. */
 GYRE_API gyre_state gyre_kernel_state(const gyre_kernel *kernel);
 GYRE_API const char *gyre_kernel_id(const gyre_kernel *kernel);
 
-/* Bytes of a message and of an answer, as the module has them; 0 before launch. Thread-safety: safe. */
+/* Bytes of a message and of an answer, as the module has them; 0 before launch. Thread-safety:
+ * safe. */
 GYRE_API uint32_t gyre_kernel_input_size(const gyre_kernel *kernel);
 GYRE_API uint32_t gyre_kernel_output_size(const gyre_kernel *kernel);
 

@@ -16,8 +16,8 @@ typedef enum gyre_log_level {
     GYRE_LOG_DEBUG = 4,
 } gyre_log_level;
 
-/* `message` is one line without a newline and lives until the callback returns. Called from any thread, several at a time;
- * must not call into the runtime that logs. */
+/* `message` is one line without a newline and lives until the callback returns. Called from any
+ * thread, several at a time; must not call into the runtime that logs. */
 typedef void (*gyre_log_callback)(void *user, gyre_log_level level, const char *message);
 
 /* A ready-made callback: "gyre: error: ..." on stderr. Thread-safety: safe. */

@@ -20,7 +20,8 @@ typedef struct gyre_compiler gyre_compiler; /* gyre/compiler.h */
 typedef enum gyre_visibility {
     GYRE_VISIBILITY_AUTO = 0, /* LIVE where a probe saw it work, else STRICT */
     GYRE_VISIBILITY_STRICT = 1,
-    GYRE_VISIBILITY_LIVE = 2, /* asked for; refused with GYRE_ERROR_UNSUPPORTED where the probe says no */
+    GYRE_VISIBILITY_LIVE =
+        2, /* asked for; refused with GYRE_ERROR_UNSUPPORTED where the probe says no */
 } gyre_visibility;
 
 typedef struct gyre_runtime_params {
@@ -28,17 +29,19 @@ typedef struct gyre_runtime_params {
     void *log_user;
     gyre_log_level log_level; /* the most talkative level passed on */
 
-    /* Which device: "1" or "index:1", "name:radeon" (a part of the name, any case), "uuid:...", "type:cpu" (discrete,
-     * integrated, virtual, cpu). NULL: the environment's GYRE_DEVICE, else discrete before integrated before virtual
-     * before CPU. */
+    /* Which device: "1" or "index:1", "name:radeon" (a part of the name, any case), "uuid:...",
+     * "type:cpu" (discrete, integrated, virtual, cpu). NULL: the environment's GYRE_DEVICE, else
+     * discrete before integrated before virtual before CPU. */
     const char *device;
 
     gyre_visibility visibility;
 
-    /* For kernels given as GLSL: gyre_compiler_shaderc() of the library gyre-compiler. NULL: SPIR-V only. */
+    /* For kernels given as GLSL: gyre_compiler_shaderc() of the library gyre-compiler. NULL: SPIR-V
+     * only. */
     const gyre_compiler *compiler;
 
-    /* Where compiled pipelines are kept. NULL: $XDG_CACHE_HOME/gyre, else ~/.cache/gyre. "": nowhere. */
+    /* Where compiled pipelines are kept. NULL: $XDG_CACHE_HOME/gyre, else ~/.cache/gyre. "":
+     * nowhere. */
     const char *cache_directory;
 
     uint64_t submission_bound_ns; /* a submission aims to end within this; 0: 10 ms */
@@ -49,14 +52,14 @@ typedef struct gyre_runtime_params {
 } gyre_runtime_params;
 
 /* Opens a device and measures it (well below a second, see gyre_profile).
- * Results: OK; NO_LOADER, NO_DEVICE, DEVICE_NOT_FOUND, UNSUPPORTED (what is missing is in the log), DEVICE_LOST,
- * NO_MEMORY, INVALID. `params` may be NULL. The caller owns *runtime. Blocks while probing.
- * Thread-safety: safe. */
+ * Results: OK; NO_LOADER, NO_DEVICE, DEVICE_NOT_FOUND, UNSUPPORTED (what is missing is in the log),
+ * DEVICE_LOST, NO_MEMORY, INVALID. `params` may be NULL. The caller owns *runtime. Blocks while
+ * probing. Thread-safety: safe. */
 GYRE_API gyre_result gyre_runtime_create(const gyre_runtime_params *params, gyre_runtime **runtime);
 
-/* Terminates and destroys all kernels (dropping what is queued) and gives the device back; kernels' handles are dead
- * after it. Blocks up to destroy_timeout_ns: a device that a stuck shader still holds is then abandoned, not freed, and
- * logged; the process can go on and exit. NULL is fine.
+/* Terminates and destroys all kernels (dropping what is queued) and gives the device back; kernels'
+ * handles are dead after it. Blocks up to destroy_timeout_ns: a device that a stuck shader still
+ * holds is then abandoned, not freed, and logged; the process can go on and exit. NULL is fine.
  * Thread-safety: no other call on the runtime or its kernels may be under way. */
 GYRE_API void gyre_runtime_destroy(gyre_runtime *runtime);
 
@@ -69,19 +72,21 @@ typedef struct gyre_device_info {
     char name[GYRE_NAME_SIZE];
     char type[16]; /* "discrete", "integrated", "virtual", "cpu", "other" */
     uint8_t uuid[GYRE_UUID_SIZE];
-    char driver[2 * GYRE_NAME_SIZE];     /* name and version in words */
-    char api_version[16];                /* "1.3.230" */
-    bool usable;                         /* Gyre can run on it */
-    char missing[GYRE_NAME_SIZE];        /* if not: the requirements that it lacks, by name */
+    char driver[2 * GYRE_NAME_SIZE]; /* name and version in words */
+    char api_version[16];            /* "1.3.230" */
+    bool usable;                     /* Gyre can run on it */
+    char missing[GYRE_NAME_SIZE];    /* if not: the requirements that it lacks, by name */
     uint32_t max_workgroup_invocations;
     uint32_t max_workgroup_size[3];
     uint32_t subgroup_size;
     uint32_t compute_queues;
 } gyre_device_info;
 
-/* Lists the devices, usable or not. In: *count = room in `infos`; out: how many there are. `infos` may be NULL to count.
- * `params` gives the log; may be NULL. Results: OK, NO_LOADER, NO_DEVICE, NO_MEMORY. Thread-safety: safe. */
-GYRE_API gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_device_info *infos, uint32_t *count);
+/* Lists the devices, usable or not. In: *count = room in `infos`; out: how many there are. `infos`
+ * may be NULL to count. `params` gives the log; may be NULL. Results: OK, NO_LOADER, NO_DEVICE,
+ * NO_MEMORY. Thread-safety: safe. */
+GYRE_API gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_device_info *infos,
+                                      uint32_t *count);
 
 /* What the engine measured of the device. */
 typedef struct gyre_profile {
@@ -104,7 +109,8 @@ typedef struct gyre_profile {
 } gyre_profile;
 
 /* The device in use, and its profile. Either pointer may be NULL. Thread-safety: safe. */
-GYRE_API gyre_result gyre_runtime_device(const gyre_runtime *runtime, gyre_device_info *info, gyre_profile *profile);
+GYRE_API gyre_result gyre_runtime_device(const gyre_runtime *runtime, gyre_device_info *info,
+                                         gyre_profile *profile);
 
 #ifdef __cplusplus
 }

@@ -41,18 +41,19 @@ typedef struct gyre_stats {
     uint64_t window; /* now, in the device's input rings */
     uint64_t unread; /* answers now waiting, as far as the host has looked */
 
-    bool live;           /* the kernel runs LIVE */
-    uint64_t live_seen;  /* messages that the device saw though they were sent after its submission */
+    bool live; /* the kernel runs LIVE */
+    uint64_t
+        live_seen; /* messages that the device saw though they were sent after its submission */
     uint64_t submissions;
     uint64_t residencies; /* dispatches that ran the handler */
     gyre_exits exits;
     uint64_t resident_ns; /* between submissions and their completions */
     uint64_t uptime_ns;   /* since launch; stands still once terminated */
 
-    gyre_result fault;         /* why the kernel as a whole cannot go on; OK otherwise */
-    gyre_result last_error;    /* of the last message that failed */
-    uint32_t last_error_code;  /* of gyre_fail() */
-    uint64_t last_error_id;    /* its message */
+    gyre_result fault;        /* why the kernel as a whole cannot go on; OK otherwise */
+    gyre_result last_error;   /* of the last message that failed */
+    uint32_t last_error_code; /* of gyre_fail() */
+    uint64_t last_error_id;   /* its message */
 } gyre_stats;
 
 /* Results: OK, INVALID. Kept after TERMINATED. Does not block. Thread-safety: safe. */

@@ -32,8 +32,8 @@
 #define GYRE_MAX_SENDS 1 /* answers to one message, at most */
 #endif
 
-#ifndef GYRE_NO_MEMORY_MODEL
 #extension GL_KHR_memory_scope_semantics : require
+#ifndef GYRE_NO_MEMORY_MODEL
 #pragma use_vulkan_memory_model
 #endif
 #extension GL_GOOGLE_include_directive : require
@@ -47,7 +47,9 @@
 #define GYRE_HAND_PROLOGUE 1u /* main before the first gyre_receive(): its state counts like a message's */
 #define GYRE_HAND_MESSAGE 2u
 
-/* Decided by the leader alone, read by all: a loop that ends for one lane must end for all of them. */
+/* Decided by the leader alone, read by all: a loop that ends for one lane must end for all of them. Never touched inside a
+ * loop that not every subgroup runs alike: with the Vulkan memory model each access is a memory barrier to Mesa, and
+ * lavapipe before 23.0.1 takes a barrier for a meeting of the subgroups. */
 shared uint gyre_shared_input;
 shared uint gyre_shared_flags;
 shared uint gyre_shared_output;
@@ -80,6 +82,7 @@ uint gyre_fuel = 0u;
 uint gyre_left = 0u;
 uint gyre_stamped = 0u;
 uint gyre_goes_on = 0u;
+uint gyre_claim_flags = 0u;
 uint gyre_redo_lane = 0u; /* 1 + lane, as in gyre_Exit.claimed */
 
 /* The leader's counts for gyre_Exit. */
@@ -286,18 +289,15 @@ bool gyre_has_room(bool live)
 
 void gyre_claim(uint lane)
 {
-    uint index = gyre_input_head[lane];
     gyre_lane = lane;
-    gyre_shared_input = gyre_slot_of(lane, index);
-    gyre_shared_output = gyre_output_slot_of(gyre_output_tail);
-    gyre_shared_flags = 0u;
+    gyre_claim_flags = 0u;
     if (gyre_redo_lane == lane + 1u) {
-        gyre_shared_flags = GYRE_FLAG_REDELIVERED;
+        gyre_claim_flags = GYRE_FLAG_REDELIVERED;
         gyre_local[gyre_group].claimed_lane = 0u;
         gyre_redo_lane = 0u;
         gyre_redone += 1u;
     }
-    if (int(index - gyre_window.input_tail[lane]) >= 0) {
+    if (int(gyre_input_head[lane] - gyre_window.input_tail[lane]) >= 0) {
         gyre_live += 1u;
     }
     gyre_goes_on = 1u;
@@ -348,8 +348,7 @@ bool gyre_look(bool live, inout uint idle)
                 uint index = gyre_input_head[lane];
                 /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that
                  * overtook its slot shows here, and is looked at again. */
-                gyre_poll_fence();
-                if (gyre_load(gyre_input_slots[gyre_slot_of(lane, index)].header.sequence) == index + 1u) {
+                if (gyre_load(gyre_polled_slots[gyre_slot_of(lane, index)].header.sequence) == index + 1u) {
                     gyre_claim(lane);
                     return true;
                 }
@@ -386,6 +385,9 @@ void gyre_decide()
         }
     }
     gyre_shared_goes_on = gyre_goes_on;
+    gyre_shared_flags = gyre_claim_flags;
+    gyre_shared_input = gyre_slot_of(gyre_lane, gyre_input_head[gyre_lane]);
+    gyre_shared_output = gyre_output_slot_of(gyre_output_tail);
 }
 
 /* Next message. False: return from main. */

@@ -9,7 +9,7 @@
 
 #ifdef GYRE_NO_MEMORY_MODEL
 #define GYRE_SHARED_BLOCK coherent
-#define GYRE_POLLED_BLOCK volatile
+#define GYRE_POLLED_BLOCK coherent volatile
 #else
 #define GYRE_SHARED_BLOCK nonprivate
 #define GYRE_POLLED_BLOCK nonprivate
@@ -43,6 +43,10 @@ layout(std430, set = 0, binding = GYRE_BINDING_STATUS) GYRE_SHARED_BLOCK buffer 
 layout(std430, set = 0, binding = GYRE_BINDING_INPUT) readonly GYRE_SHARED_BLOCK buffer gyre_InputBlock {
     gyre_InputSlot gyre_input_slots[];
 };
+/* The same, to poll. */
+layout(std430, set = 0, binding = GYRE_BINDING_INPUT) readonly GYRE_POLLED_BLOCK buffer gyre_PolledInputBlock {
+    gyre_InputSlot gyre_polled_slots[];
+};
 layout(std430, set = 0, binding = GYRE_BINDING_OUTPUT) GYRE_SHARED_BLOCK buffer gyre_OutputBlock {
     gyre_OutputSlot gyre_output_slots[];
 };
@@ -64,29 +68,24 @@ layout(push_constant) uniform gyre_Push {
     uint gyre_link; /* which dispatch of the chain this is */
 };
 
-/* The fences of the engine carry the Output bit, which no compute shader has a use for: so the host can tell them from a
- * handler's own (engine/spirv.c, the driver fault of software drivers before Mesa 23.0.1). */
+/* The fences of the engine are marked with a kind of memory that no kernel of Gyre has (outputs; images), so that the host
+ * can tell them from a handler's own: engine/spirv.c, for a fault of lavapipe before 23.0.1. */
 #ifdef GYRE_NO_MEMORY_MODEL
+#define GYRE_FENCE_MEMORY (gl_StorageSemanticsBuffer | gl_StorageSemanticsShared | gl_StorageSemanticsImage)
+#define GYRE_FENCE_ORDER gl_SemanticsAcquireRelease
 #define gyre_load(word) (word)
-#define gyre_poll_fence() memoryBarrierBuffer() /* input slots are not volatile */
 #define gyre_store(word, value) (word) = (value)
-#define gyre_fence() memoryBarrierBuffer()
-#define gyre_meet() \
-    memoryBarrierBuffer(); \
-    memoryBarrierShared(); \
-    barrier()
 #else
 #define GYRE_FENCE_MEMORY (gl_StorageSemanticsBuffer | gl_StorageSemanticsShared | gl_StorageSemanticsOutput)
 #define GYRE_FENCE_ORDER (gl_SemanticsAcquireRelease | gl_SemanticsMakeAvailable | gl_SemanticsMakeVisible)
-#define gyre_poll_fence()
 /* Volatile: a relaxed atomic load of the same word is hoisted out of a poll loop (Mesa's copy propagation). */
 #define gyre_load(word) \
     atomicLoad(word, gl_ScopeDevice, gl_StorageSemanticsNone, gl_SemanticsRelaxed | gl_SemanticsVolatile)
 #define gyre_store(word, value) \
     atomicStore(word, value, gl_ScopeDevice, gl_StorageSemanticsNone, gl_SemanticsRelaxed)
+#endif
 #define gyre_fence() memoryBarrier(gl_ScopeDevice, GYRE_FENCE_MEMORY, GYRE_FENCE_ORDER)
 #define gyre_meet() controlBarrier(gl_ScopeWorkgroup, gl_ScopeDevice, GYRE_FENCE_MEMORY, GYRE_FENCE_ORDER)
-#endif
 
 /* All invocations of the workgroup arrive, and each sees what the others, and whoever the leader heard of, wrote before.
  * Alone, a workgroup needs the fence only. */

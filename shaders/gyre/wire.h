@@ -1,22 +1,24 @@
 /* What host and device share: one text for C and GLSL.
  *
- * Every ring has one producer and one consumer. Indices are free-running 32-bit counters, masked only when a slot is
- * touched; a ring of `size` slots (a power of two) is empty at tail == head and full at tail - head == size.
+ * Every ring has one producer and one consumer. Indices are free-running 32-bit counters, masked
+ * only when a slot is touched; a ring of `size` slots (a power of two) is empty at tail == head and
+ * full at tail - head == size.
  *
- * Each workgroup of a kernel has, of its own: GYRE_LANES input rings (one per priority band, filled by the host), one
- * output ring, one gyre_HostLine, one gyre_WindowLine, one gyre_StatusLine, GYRE_CHAIN_MAX gyre_Exit records and one
- * gyre_LocalLine. A word is written by one side only:
+ * Each workgroup of a kernel has, of its own: GYRE_LANES input rings (one per priority band, filled
+ * by the host), one output ring, one gyre_HostLine, one gyre_WindowLine, one gyre_StatusLine,
+ * GYRE_CHAIN_MAX gyre_Exit records and one gyre_LocalLine. A word is written by one side only:
  *
- *   binding 0  control  host    gyre_Submission, then per workgroup a gyre_HostLine and a gyre_WindowLine
- *   binding 1  status   device  per workgroup a gyre_StatusLine and its exit records
+ *   binding 0  control  host    gyre_Submission, then per workgroup a gyre_HostLine and a
+ * gyre_WindowLine binding 1  status   device  per workgroup a gyre_StatusLine and its exit records
  *   binding 2  input    host    GYRE_LANES * input_size slots per workgroup
  *   binding 3  output   device  output_size slots per workgroup
  *   binding 4  local    device  (never mapped) gyre_LocalLine per workgroup
- *   binding 5  state    device  (never mapped) two copies of GYRE_STATE per workgroup, seen also as words
- *   binding 6  indirect device  group counts of the chained dispatches
+ *   binding 5  state    device  (never mapped) two copies of GYRE_STATE per workgroup, seen also as
+ * words binding 6  indirect device  group counts of the chained dispatches
  *
- * STRICT: the device reads only what lay there before the submission (gyre_Submission, gyre_WindowLine, slots below
- * gyre_WindowLine.input_tail). LIVE: it polls gyre_HostLine as well, which the host writes at any time.
+ * STRICT: the device reads only what lay there before the submission (gyre_Submission,
+ * gyre_WindowLine, slots below gyre_WindowLine.input_tail). LIVE: it polls gyre_HostLine as well,
+ * which the host writes at any time.
  */
 #ifndef GYRE_WIRE_H
 #define GYRE_WIRE_H
@@ -47,40 +49,46 @@
 #define GYRE_SPEC_LOCAL_X 2007
 
 /* Quirks of a driver that the shader works around. */
-#define GYRE_QUIRK_LOOPS_CUT 1u     /* loops end by themselves: the loop guard and the second copy of the state */
-#define GYRE_QUIRK_PHANTOM_LANES 2u /* lanes beyond the workgroup keep loops alive: keep them out of the handler */
+#define GYRE_QUIRK_LOOPS_CUT \
+    1u /* loops end by themselves: the loop guard and the second copy of the state */
+#define GYRE_QUIRK_PHANTOM_LANES \
+    2u /* lanes beyond the workgroup keep loops alive: keep them out of the handler */
 
 /* gyre_Submission.flags */
 #define GYRE_SUBMIT_WARM_UP 1u /* set the cursors, run no handler */
 #define GYRE_SUBMIT_LIVE 2u    /* poll gyre_HostLine */
-#define GYRE_SUBMIT_FORGET 4u  /* the input rings were refilled: what was claimed before is not at their heads */
+#define GYRE_SUBMIT_FORGET \
+    4u /* the input rings were refilled: what was claimed before is not at their heads */
 
 /* gyre_HostLine.command */
 #define GYRE_COMMAND_RUN 0u
 #define GYRE_COMMAND_PAUSE 1u
 #define GYRE_COMMAND_TERMINATE 2u
 
-/* Why a residency ended. 0 is written by nobody: a dispatch without a reason was cut by the driver before main's end. */
+/* Why a residency ended. 0 is written by nobody: a dispatch without a reason was cut by the driver
+ * before main's end. */
 #define GYRE_EXIT_NONE 0u
 #define GYRE_EXIT_WARM_UP 1u
-#define GYRE_EXIT_IDLE 2u      /* nothing to do: the window is done (STRICT) or nothing came for the idle time (LIVE) */
-#define GYRE_EXIT_FUEL 3u      /* out of loop back-edges */
-#define GYRE_EXIT_BUDGET 4u    /* out of its message budget */
-#define GYRE_EXIT_YIELD 5u     /* the host asked to make room for another kernel */
+#define GYRE_EXIT_IDLE \
+    2u /* nothing to do: the window is done (STRICT) or nothing came for the idle time (LIVE) */
+#define GYRE_EXIT_FUEL 3u   /* out of loop back-edges */
+#define GYRE_EXIT_BUDGET 4u /* out of its message budget */
+#define GYRE_EXIT_YIELD 5u  /* the host asked to make room for another kernel */
 #define GYRE_EXIT_PAUSE 6u
 #define GYRE_EXIT_TERMINATE 7u
-#define GYRE_EXIT_OUTPUT 8u    /* no room for the next message's output */
-#define GYRE_EXIT_RETURNED 9u  /* the handler returned from main by itself */
-#define GYRE_EXIT_CUT 10u      /* the driver cut a loop; the message in hand was not acknowledged */
-#define GYRE_EXIT_VERSION 11u  /* the shader was made with another version of this file */
+#define GYRE_EXIT_OUTPUT 8u   /* no room for the next message's output */
+#define GYRE_EXIT_RETURNED 9u /* the handler returned from main by itself */
+#define GYRE_EXIT_CUT 10u     /* the driver cut a loop; the message in hand was not acknowledged */
+#define GYRE_EXIT_VERSION 11u /* the shader was made with another version of this file */
 #define GYRE_EXIT_COUNT 12u
 
 /* gyre_Header.info: type in bits 0-15, priority in 16-23, flags in 24-31. */
 #define GYRE_INFO_PRIORITY_SHIFT 16
 #define GYRE_INFO_FLAGS_SHIFT 24
 #define GYRE_FLAG_REDELIVERED 1u
-#define GYRE_FLAG_FAILED 2u   /* output: `extra` is the handler's code */
-#define GYRE_FLAG_CUT 4u      /* output: with FAILED; the handler's loops exceed what the driver runs */
+#define GYRE_FLAG_FAILED 2u /* output: `extra` is the handler's code */
+#define GYRE_FLAG_CUT 4u /* output: with FAILED; the handler's loops exceed what the driver runs \
+                          */
 #define GYRE_FLAG_OVERSENT 8u /* output: with FAILED; more than GYRE_MAX_SENDS answers */
 
 #ifdef __cplusplus
@@ -101,8 +109,8 @@ typedef uint32_t gyre_word;
 #define GYRE_WIRE_AT(type, member, bytes)
 #endif
 
-/* In front of every message, both ways. `sequence` is the slot's index + 1, written last, so that a reader to whom the
- * tail came before the payload sees that the slot is not there yet. */
+/* In front of every message, both ways. `sequence` is the slot's index + 1, written last, so that a
+ * reader to whom the tail came before the payload sees that the slot is not there yet. */
 struct gyre_Header {
     gyre_word sequence;
     gyre_word info;
@@ -123,7 +131,7 @@ struct gyre_Submission {
     gyre_word fuel;   /* loop back-edges per dispatch */
     gyre_word budget; /* messages per submission and workgroup */
     gyre_word idle_polls;
-    gyre_word guard;       /* trip count of the loop guard; its value must not be known to the compiler */
+    gyre_word guard; /* trip count of the loop guard; its value must not be known to the compiler */
     gyre_word first_index; /* where the indices of all rings start (warm-up) */
     gyre_word workgroups;
     gyre_word kernel_low;
@@ -168,7 +176,8 @@ GYRE_WIRE_SIZE(gyre_StatusLine, 128)
 
 /* One per dispatch of a chain and workgroup. */
 struct gyre_Exit {
-    gyre_word stamp;    /* serial << 8 | GYRE_EXIT_...; written at the exit, so an old serial says "cut" */
+    gyre_word
+        stamp; /* serial << 8 | GYRE_EXIT_...; written at the exit, so an old serial says "cut" */
     gyre_word began;    /* serial, written first */
     gyre_word messages; /* acknowledged */
     gyre_word failed;   /* of these, by gyre_fail() or by the engine */
@@ -193,7 +202,7 @@ struct gyre_LocalLine {
     gyre_word ran;        /* the handler has run before */
     gyre_word serial;     /* of the submission that `left` counts for */
     gyre_word left;       /* of its message budget */
-    gyre_word claimed;    /* 1: a residency was cut with the message at head of claimed_lane in hand */
+    gyre_word claimed; /* 1: a residency was cut with the message at head of claimed_lane in hand */
     gyre_word claimed_lane;
     gyre_word reserved[21];
 };

@@ -12,9 +12,7 @@ mkdir -p "$folder"
 
 with_cmake() {
     cmake -S "$app" -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$cc" "$@"
-    cmake --build "$folder"
-    "$folder/app"
-    "$folder/app-static"
+    cmake --build "$folder" # which runs the programs, too
 }
 
 with_pkg_config() {

@@ -1,18 +1,19 @@
-/* tools/reorder between two threads: a sender, and a receiver to whom replies come out of order and sometimes before the
- * sender knows their ids. Every answer must leave once, in order. */
+/* tools/reorder between two threads: a sender, and a receiver to whom replies come out of order and
+ * sometimes before the sender knows their ids. Every answer must leave once, in order. */
 #include "reorder.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sched.h>
 
 enum { MESSAGES = 100000, WINDOW = 64 };
 
 #define CHECK(condition) \
-    ((condition) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
+    ((condition) ? (void)0 \
+                 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
 
 /* Stands in for the engine: ids on their way. */
 static atomic_uint_fast64_t taken;

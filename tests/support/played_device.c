@@ -1,5 +1,6 @@
 #include "played_device.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -268,7 +269,7 @@ static struct played_message claim(struct residency *residency)
     struct played_device *device = residency->device;
     uint32_t index = residency->input_head[residency->lane];
     const struct gyre_Header *header = input_slot(device, residency->lane, index);
-    struct played_message message = { .header = header, .in = header + 1 };
+    struct played_message message = {.header = header, .in = header + 1};
     message.flags = header->info >> GYRE_INFO_FLAGS_SHIFT;
     if (residency->redo_lane == residency->lane + 1) {
         message.flags |= GYRE_FLAG_REDELIVERED;
@@ -307,6 +308,7 @@ static bool serve(struct residency *residency)
     if (device->params.tail_first) {
         /* The host may look at these slots from now on and must not find them whole. */
         shared_store_release(&device->status->output_tail, residency->output_tail + 1);
+        sched_yield();
     }
     struct played_outcome outcome = device->params.handler(device->params.user, &message);
     if (outcome.cut) {
@@ -336,7 +338,7 @@ static void begin(struct residency *residency)
 uint32_t played_run(struct played_device *device, const struct played_submission *submission,
                     struct gyre_Exit *exit)
 {
-    *exit = (struct gyre_Exit){ 0 };
+    *exit = (struct gyre_Exit){0};
     struct residency residency = {
         .device = device,
         .submission = submission,

@@ -1,7 +1,9 @@
-/* A device played on plain memory: the rings of one workgroup with both sides' words, and a residency that takes the
- * steps of shaders/gyre/kernel.glsl. For tests of the host's side without Vulkan.
+/* A device played on plain memory: the rings of one workgroup with both sides' words, and a
+ * residency that takes the steps of shaders/gyre/kernel.glsl. For tests of the host's side without
+ * Vulkan.
  *
- * Thread-safety: `input` is its producer's, `output` its consumer's, played_run() the device's: three threads at most.
+ * Thread-safety: `input` is its producer's, `output` its consumer's, played_run() the device's:
+ * three threads at most.
  */
 #ifndef GYRE_TESTS_PLAYED_DEVICE_H
 #define GYRE_TESTS_PLAYED_DEVICE_H
@@ -37,7 +39,8 @@ struct played_params {
     uint32_t first_index;
     played_handler *handler;
     void *user;
-    /* As on a weakly ordered bus: the output tail arrives before the slot. The handler must send once, always. */
+    /* As on a weakly ordered bus: the output tail arrives before the slot. The handler must send
+     * once, always. */
     bool tail_first;
 };
 

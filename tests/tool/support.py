@@ -12,7 +12,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GYRE = os.environ.get("GYRE_TOOL") or str(ROOT / "build/release/bin/gyre")
-SANITIZED = os.environ.get("GYRE_SANITIZED", "") not in ("", "0")
+SANITIZED = os.environ.get("GYRE_SANITIZED", "OFF") == "ON"
 
 OK, FAILED, USAGE, DEVICE, KERNEL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -66,7 +66,13 @@ class ToolTest(unittest.TestCase):
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
-            process.communicate()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                try:
+                    if stream:
+                        stream.close()
+                except BrokenPipeError:
+                    pass
 
     def write(self, name, content):
         path = self.folder / name

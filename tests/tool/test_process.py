@@ -97,8 +97,9 @@ class Streams(ToolTest):
         self.feed(process)
         lines = [process.stdout.readline() for _ in range(100)]
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, INTERRUPTED, errors)
+        rest = process.stdout.read()
+        errors = process.stderr.read()
+        self.assertEqual(process.wait(timeout=60), INTERRUPTED, errors)
         self.assertIn(b"messages were dropped", errors)
         self.assertTrue(rest == b"" or rest.endswith(b"\n"))
         lines += rest.splitlines()
@@ -187,9 +188,11 @@ class Stuck(ToolTest):
         process.stdin.flush()
         time.sleep(2)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        if process.returncode != INTERRUPTED:
-            self.check(process.returncode, errors, INTERRUPTED)
+        process.stdin.close()
+        errors = process.stderr.read()
+        code = process.wait(timeout=60)
+        if code != INTERRUPTED:
+            self.check(code, errors, INTERRUPTED)
 
     def test_a_second_ctrl_c_ends_at_once(self):
         process = self.start("run", self.write("k.comp", STUCK))
@@ -200,9 +203,8 @@ class Stuck(ToolTest):
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         begin = time.monotonic()
-        process.communicate(timeout=60)
+        self.assertEqual(process.wait(timeout=60), INTERRUPTED)
         self.assertLess(time.monotonic() - begin, 1.5 * SLOW)
-        self.assertEqual(process.returncode, INTERRUPTED)
 
 
 class Order(ToolTest):

@@ -33,7 +33,8 @@ static void check_percentiles(uint64_t base)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const double exact = (parts[i] * 1000 + 1) * (double)base;
         const double given = (double)latency_at(&latency, parts[i]);
-        cr_assert(given >= exact * 0.999 && given <= exact * 1.035, "%g: %g, not %g", parts[i], given, exact);
+        cr_assert(given >= exact * 0.999 && given <= exact * 1.035, "%g: %g, not %g", parts[i],
+                  given, exact);
     }
     cr_assert_eq(latency_at(&latency, 1.0), 1000 * base);
     cr_assert_eq(latency.max, 1000 * base);

@@ -173,7 +173,8 @@ Test(reorder, the_last_possible_answer_finishes_a_message)
     reorder_destroy(reorder);
 }
 
-/* All have answered, the ring is full, and the head might go on: no later reply will tell, since none can be sent for. */
+/* All have answered, the ring is full, and the head might go on: no later reply will tell, since
+ * none can be sent for. */
 Test(reorder, a_full_ring_whose_head_might_go_on_moves_on)
 {
     struct reorder *reorder = make(4, 2, false);
