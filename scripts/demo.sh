@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/demo.sh: installs what is missing, builds, and runs Gyre on this machine's own Vulkan device: what it
-# finds there, then real handwritten digits through a kernel that stays resident.
+# finds there, then real handwritten digits through a kernel that stays resident, then the same without it.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -20,3 +20,6 @@ printf '\n== 1,797 handwritten digits, each a message to one resident kernel ==\
 "$bin/gyre" run "$digits/digits.comp" --bind "Model=$digits/model.f32" \
     --input "$digits/digits.jsonl" --output "$answers"
 "$bin/digits-score" "$answers" "$digits/digits.jsonl" "$digits/model.f32"
+
+printf '\n== The same job by one dispatch per digit and by messages to the resident kernel ==\n'
+"$bin/digits-compare"

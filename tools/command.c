@@ -108,13 +108,44 @@ static void clear_progress(void)
     }
 }
 
+/* Bytes of the UTF-8 character at `text`, 0 if there is none that a terminal should get. */
+static size_t character(const char *text)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    const size_t length = byte[0] < 0x80 ? 1 : byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+    if (length == 1) {
+        return byte[0] >= 0x20 && byte[0] != 0x7f ? 1 : 0;
+    }
+    if (byte[0] < 0xc2 || byte[0] > 0xf4 || (byte[0] == 0xc2 && byte[1] < 0xa0)) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((byte[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+/* Names out of files that strangers made end up here, and on a terminal. */
+static void put_clean(const char *text)
+{
+    while (*text) {
+        const size_t length = character(text);
+        fprintf(stderr, "%.*s", length ? (int)length : 1, length ? text : "?");
+        text += length ? length : 1;
+    }
+}
+
 __attribute__((format(printf, 1, 0))) static void say(const char *format, va_list arguments,
                                                       const char *reason)
 {
+    char text[2048]; /* longer ones are cut */
+    vsnprintf(text, sizeof text, format, arguments);
     pthread_mutex_lock(&say_lock);
     clear_progress();
     fputs("gyre: ", stderr);
-    vfprintf(stderr, format, arguments);
+    put_clean(text);
     if (reason) {
         fprintf(stderr, ": %s", reason);
     }

@@ -1,7 +1,7 @@
 /*
- * The digit classifier on the CPU: what digits.comp is held against.
+ * The digit classifier on the CPU: what the shaders are held against.
  *
- * digits_classify() does the same additions and multiplications in the same order as the shader,
+ * digits_classify() does the same additions and multiplications in the same order as network.glsl,
  * all in float. Build it with -ffp-contract=off: a fused multiply-add rounds once where the
  * shader rounds twice.
  */
@@ -17,6 +17,10 @@
 
 /* Lines 1 to this one of digits.jsonl were trained on (train.py: TRAINED), the rest were not. */
 #define DIGITS_TRAINED_LINES 1287
+
+/* By so much a score may differ: `precise` makes equal ones likely, but Vulkan lets a device choose
+ * how it rounds. */
+#define DIGITS_TOLERANCE 0.001f
 
 /* The bytes of model.f32 (little endian), and the block Model of digits.comp. */
 struct digits_model {

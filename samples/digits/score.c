@@ -17,9 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* `precise` makes equal scores likely, but Vulkan lets a device choose how it rounds. */
-#define SCORE_TOLERANCE 0.001f
-
 struct answer {
     size_t line; /* of digits.jsonl, from 1: the answer's _correlation */
     int digit;
@@ -67,7 +64,7 @@ static void count_answer(struct tally *tally, const struct answer *answer,
         difference = fmaxf(difference, fabsf(answer->scores[i] - scores[i]));
     }
     tally->largest_difference = fmaxf(tally->largest_difference, difference);
-    tally->far_scores += difference > SCORE_TOLERANCE;
+    tally->far_scores += difference > DIGITS_TOLERANCE;
 
     if (answer->digit != reference) {
         fprintf(stderr, "line %zu: answered %d, the reference says %d\n", answer->line,
@@ -141,7 +138,7 @@ static bool report(const struct tally *tally, size_t total)
     printf("%-22s %s\n", "in order", in_order ? "yes" : "no");
     printf("%-22s %zu/%zu\n", "same as the reference", tally->same_class, total);
     printf("%-22s %g at most, %g allowed\n", "scores differ by", (double)tally->largest_difference,
-           (double)SCORE_TOLERANCE);
+           (double)DIGITS_TOLERANCE);
     print_accuracy("right, all", tally->right_trained + tally->right_held_out, total);
     print_accuracy("right, trained on", tally->right_trained, trained);
     print_accuracy("right, held out", tally->right_held_out, total - trained);

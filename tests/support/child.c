@@ -60,9 +60,11 @@ int child_main(int argc, char **argv, const struct child *children)
 static void become(const char *name, int argument, const char *const *variables)
 {
     char which[64];
-    char *const arguments[] = { "child", NULL };
+    char *const arguments[] = {"child", NULL};
     snprintf(which, sizeof which, "%s:%d", name, argument);
     setenv(WHICH, which, 1);
+    /* By this one Boxfort would take the child for one of its own. */
+    unsetenv("BXFI_MAP");
     for (; variables && *variables; ++variables) {
         /* putenv keeps the text, which lives until the exec. */
         putenv((char *)(uintptr_t)*variables);
@@ -94,7 +96,7 @@ int child_run(const char *name, int argument, const char *const *variables, uint
             return CHILD_TOO_LATE;
         }
         /* Between two looks whether it has ended. */
-        nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
