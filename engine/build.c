@@ -211,23 +211,46 @@ static gyre_result check_block(const struct gyre_kernel *kernel, const struct sp
     return GYRE_OK;
 }
 
+static bool is_known(const struct spirv_info *info, const gyre_binding *binding)
+{
+    for (uint32_t i = 0; i < info->user_block_count; ++i) {
+        if (info->user_blocks[i].set == binding->set &&
+            info->user_blocks[i].binding == binding->binding) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each is for a block of the kernel, and no two are for the same one. */
+static gyre_result check_bindings(const struct gyre_kernel *kernel)
+{
+    const struct log *log = kernel->services.log;
+    const gyre_binding *bindings = kernel->params.bindings;
+    for (uint32_t i = 0; i < kernel->params.binding_count; ++i) {
+        if (!is_known(&kernel->build.program.info, &bindings[i])) {
+            return log_fail(log, GYRE_ERROR_BINDING, "kernel %s has no block in set %u, binding %u",
+                            kernel->id, bindings[i].set, bindings[i].binding);
+        }
+        for (uint32_t k = 0; k < i; ++k) {
+            if (bindings[k].set == bindings[i].set && bindings[k].binding == bindings[i].binding) {
+                return log_fail(log, GYRE_ERROR_BINDING,
+                                "kernel %s: set %u, binding %u is given twice", kernel->id,
+                                bindings[i].set, bindings[i].binding);
+            }
+        }
+    }
+    return GYRE_OK;
+}
+
 static gyre_result create_user_buffers(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
     struct device *device = kernel->services.device;
     const struct spirv_info *info = &build->program.info;
-    for (uint32_t i = 0; i < kernel->params.binding_count; ++i) {
-        const gyre_binding *binding = &kernel->params.bindings[i];
-        bool known = false;
-        for (uint32_t k = 0; k < info->user_block_count; ++k) {
-            known = known || (info->user_blocks[k].set == binding->set &&
-                              info->user_blocks[k].binding == binding->binding);
-        }
-        if (!known) {
-            return log_fail(device->log, GYRE_ERROR_BINDING,
-                            "kernel %s has no block in set %u, binding %u", kernel->id,
-                            binding->set, binding->binding);
-        }
+    gyre_result checked = check_bindings(kernel);
+    if (checked != GYRE_OK) {
+        return checked;
     }
     for (uint32_t i = 0; i < info->user_block_count; ++i) {
         const struct spirv_block *block = &info->user_blocks[i];

@@ -37,8 +37,7 @@ struct group {
     struct staging_entry **window[GYRE_LANES]; /* by slot: the copies of [acknowledged, tail) */
     uint32_t acknowledged[GYRE_LANES]; /* <= input[lane].head: what collect() has accounted for */
     uint32_t doorbell;
-    uint32_t begun_lane; /* 1 + the lane whose head was in hand when the driver cut the last
-                            residency; 0: none */
+    uint32_t begun; /* gyre_Exit.claimed of the last residency */
     struct gyre_ControlLine *control;
     const struct gyre_StatusBlock *status;
 };
@@ -107,7 +106,7 @@ struct gyre_kernel {
     struct carried carried;
     bool in_flight;
     uint64_t submitted_ns;
-    atomic_uint serial;        /* of the submission in flight, or the last one */
+    uint32_t serial;           /* of the submission in flight, or the last one */
     atomic_uint_fast32_t ends; /* submissions ended: what a spinning waiter watches */
     uint32_t fuel;
     uint32_t strikes;    /* submissions in a row that got nowhere though there was work */

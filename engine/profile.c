@@ -293,7 +293,7 @@ static gyre_result look_once(struct probe *probe, bool watch, struct sighting *s
     shared_store_release(probe->to_device.mapped, 1);
     result = await(probe);
     sighting->to_device = result == GYRE_OK && sighting->to_host &&
-                          shared_load_acquire(&answer->seen) > 1;
+                          shared_load_acquire(&answer->seen) != 0;
     return result;
 }
 

@@ -61,9 +61,9 @@ static uint32_t budget(const struct gyre_kernel *kernel)
 
 static void fill_submission(struct gyre_kernel *kernel)
 {
-    uint32_t serial = (atomic_load(&kernel->serial) + 1) & 0xffffff;
+    uint32_t serial = (kernel->serial + 1) & 0xffffff;
     serial = serial ? serial : 1;
-    atomic_store(&kernel->serial, serial);
+    kernel->serial = serial;
     struct gyre_Submission *submission = kernel->build.control.mapped;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
@@ -114,7 +114,7 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
 gyre_result residency_warm_up(struct gyre_kernel *kernel)
 {
     struct gyre_Submission *submission = kernel->build.control.mapped;
-    atomic_store(&kernel->serial, 1);
+    kernel->serial = 1;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
         .flags = GYRE_SUBMIT_WARM_UP,
@@ -148,15 +148,21 @@ void residency_command(struct gyre_kernel *kernel, uint32_t command)
     }
 }
 
-/* From the carrier's thread, without the lock: the words are written by nobody else. */
+static struct gyre_kernel *kernel_of(struct carried *carried)
+{
+    return (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
+}
+
+/* From the carrier's thread, without the lock. STRICT does not hear it: its budget bounds it. */
 static void yield(struct carried *carried)
 {
-    struct gyre_kernel *kernel =
-        (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
-    uint32_t serial = atomic_load(&kernel->serial);
-    for (uint32_t i = 0; kernel->live && i < kernel->params.workgroups; ++i) {
-        shared_store_relaxed(&kernel->build.groups[i].control->host.yield, serial);
+    struct gyre_kernel *kernel = kernel_of(carried);
+    pthread_mutex_lock(&kernel->lock);
+    bool runs = kernel->state == GYRE_ACTIVE || (kernel->state == GYRE_TERMINATING && kernel->draining);
+    if (runs && kernel->in_flight && kernel->live) {
+        residency_command(kernel, kernel->serial << 8 | GYRE_COMMAND_YIELD);
     }
+    pthread_mutex_unlock(&kernel->lock);
 }
 
 /* Sums over the dispatches and workgroups of the submission that ended. */
@@ -205,7 +211,7 @@ static void count_reason(gyre_exits *exits, uint32_t reason)
 static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32_t link,
                          struct outcome *outcome)
 {
-    uint32_t serial = atomic_load(&kernel->serial);
+    uint32_t serial = kernel->serial;
     struct gyre_Exit exit = group->status->exits[link];
     bool stamped = exit.stamp >> 8 == serial;
     uint32_t reason = stamped ? exit.stamp & 0xff : GYRE_EXIT_CUT;
@@ -220,13 +226,14 @@ static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32
     count_reason(&kernel->stats.exits, reason);
     outcome->reason = reason;
     outcome->cut = outcome->cut || reason == GYRE_EXIT_CUT;
-    if (stamped) {
+    /* Where the driver can end a residency without a word, the device keeps the record while it goes. */
+    if (stamped || kernel->build.program.quirks & GYRE_QUIRK_LOOPS_CUT) {
         outcome->messages += exit.messages;
         outcome->failed += exit.failed;
         outcome->polls += exit.polls;
         kernel->stats.live_seen += exit.live;
         kernel->stats.redelivered += exit.redone;
-        group->begun_lane = exit.claimed <= GYRE_LANES ? exit.claimed : 0;
+        group->begun = exit.claimed;
     }
 }
 
@@ -334,7 +341,7 @@ static void warm_up_completed(struct gyre_kernel *kernel, gyre_result result)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups && result == GYRE_OK; ++i) {
         uint32_t stamp = kernel->build.groups[i].status->exits[0].stamp;
-        if (stamp != (atomic_load(&kernel->serial) << 8 | GYRE_EXIT_WARM_UP)) {
+        if (stamp != (kernel->serial << 8 | GYRE_EXIT_WARM_UP)) {
             result = log_fail(kernel->services.log, GYRE_ERROR_INTERFACE,
                               "kernel %s: its warm-up did not run (exit %u)", kernel->id,
                               stamp & 0xff);
@@ -350,8 +357,7 @@ static void warm_up_completed(struct gyre_kernel *kernel, gyre_result result)
 
 static void completed(struct carried *carried, gyre_result result)
 {
-    struct gyre_kernel *kernel =
-        (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
+    struct gyre_kernel *kernel = kernel_of(carried);
     pthread_mutex_lock(&kernel->lock);
     uint64_t took_ns = base_now_ns() - kernel->submitted_ns;
     kernel->in_flight = false;

@@ -217,10 +217,11 @@ gyre_result gyre_runtime_device(const gyre_runtime *runtime, gyre_device_info *i
     return GYRE_OK;
 }
 
+/* A kernel that was given up has no id. */
 static struct gyre_kernel *find(struct gyre_runtime *runtime, const char *id)
 {
     for (struct gyre_kernel *kernel = runtime->kernels; kernel; kernel = kernel->next) {
-        if (strcmp(kernel->id, id) == 0) {
+        if (*id && strcmp(kernel->id, id) == 0) {
             return kernel;
         }
     }
@@ -281,7 +282,9 @@ gyre_result gyre_kernel_find(gyre_runtime *runtime, const char *id, gyre_kernel 
         result = log_fail(&runtime->log, GYRE_ERROR_NOT_FOUND, "no kernel %s; there %s", id,
                           runtime->kernels ? "are:" : "is none");
         for (const struct gyre_kernel *each = runtime->kernels; each; each = each->next) {
-            log_say(&runtime->log, GYRE_LOG_ERROR, "kernel %s", each->id);
+            if (each->id[0]) {
+                log_say(&runtime->log, GYRE_LOG_ERROR, "kernel %s", each->id);
+            }
         }
     }
     pthread_mutex_unlock(&runtime->lock);
@@ -430,6 +433,9 @@ gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode,
 
 gyre_state gyre_kernel_state(const gyre_kernel *kernel)
 {
+    if (!kernel) {
+        return GYRE_TERMINATED;
+    }
     struct gyre_kernel *it = (struct gyre_kernel *)(uintptr_t)kernel; /* to lock it */
     pthread_mutex_lock(&it->lock);
     gyre_state state = it->state;
@@ -439,7 +445,7 @@ gyre_state gyre_kernel_state(const gyre_kernel *kernel)
 
 const char *gyre_kernel_id(const gyre_kernel *kernel)
 {
-    return kernel->id;
+    return kernel ? kernel->id : "";
 }
 
 static uint32_t size_of(const gyre_kernel *kernel, bool input)

@@ -301,21 +301,19 @@ static uint64_t empty_windows(struct gyre_kernel *kernel,
     return count;
 }
 
-/* A message that was in hand when the driver cut a loop has been begun: its next handler must know.
- */
+/* A message that was in hand when the driver cut a loop has been begun: its next handler must know. */
 static void mark_begun(struct gyre_kernel *kernel)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         struct group *group = &kernel->build.groups[i];
-        if (group->begun_lane) {
-            struct ring_input *ring = &group->input[group->begun_lane - 1];
-            if (ring->tail != ring->head) {
-                group->window[group->begun_lane - 1][ring->head & (ring->size - 1)]->flags |=
-                    GYRE_FLAG_REDELIVERED;
+        for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+            struct ring_input *ring = &group->input[lane];
+            if (group->begun & GYRE_CLAIMED_BEGUN << lane && ring->tail != ring->head) {
+                group->window[lane][ring->head & (ring->size - 1)]->flags |= GYRE_FLAG_REDELIVERED;
                 kernel->stats.redelivered += 1;
             }
-            group->begun_lane = 0;
         }
+        group->begun = 0;
     }
 }
 

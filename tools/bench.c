@@ -39,13 +39,13 @@ static const struct bench_case *const cases[] = {
 enum { CASE_COUNT = sizeof cases / sizeof *cases };
 
 static const struct argp_option options_table[] = {
-    { .name = "json", .key = 'j', .doc = "One JSON object on stdout" },
-    { .name = "case",
-      .key = 'c',
-      .arg = "NAME",
-      .doc = "Only this case; may be given several times" },
-    { .name = "rounds", .key = 'r', .arg = "N", .doc = "Turns of each case, 7 by default" },
-    { 0 },
+    {.name = "json", .key = 'j', .doc = "One JSON object on stdout"},
+    {.name = "case",
+     .key = 'c',
+     .arg = "NAME",
+     .doc = "Only this case; may be given several times"},
+    {.name = "rounds", .key = 'r', .arg = "N", .doc = "Turns of each case, 7 by default"},
+    {0},
 };
 
 struct options {
@@ -159,7 +159,7 @@ static bool make_room(struct record *record)
 /* One message there and back; its time, 0 if the answer is missing. */
 static uint64_t measure(struct record *record, uint64_t serial, bool *right)
 {
-    uint32_t in[BENCH_WORDS] = { 0 }, out[BENCH_WORDS] = { 0 };
+    uint32_t in[BENCH_WORDS] = {0}, out[BENCH_WORDS] = {0};
     const uint32_t words = record->bench->words;
     make_message(in, words, serial);
     const uint64_t start = base_now_ns();
@@ -404,9 +404,9 @@ static void print_text(const struct run *run)
 
 int command_bench(int argc, char **argv)
 {
-    static const struct argp_child children[] = { { &command_common_argp, 0, NULL, 0 }, { 0 } };
-    static const struct argp argp = { options_table, parse, "", doc, children, NULL, NULL };
-    struct run run = { .options.rounds = ROUNDS };
+    static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {options_table, parse, "", doc, children, NULL, NULL};
+    struct run run = {.options.rounds = ROUNDS};
     argp_parse(&argp, argc, argv, 0, NULL, &run.options);
 
     enum command_exit code = open_cases(&run);

@@ -58,8 +58,8 @@ static bool make_buffers(struct dispatch *dispatch)
 static bool make_pipeline(struct dispatch *dispatch)
 {
     const struct pipeline_binding bindings[] = {
-        { .binding = 0, .buffer = dispatch->input.handle },
-        { .binding = 1, .buffer = dispatch->output.handle },
+        {.binding = 0, .buffer = dispatch->input.handle},
+        {.binding = 1, .buffer = dispatch->output.handle},
     };
     return pipeline_create(&dispatch->device, &dispatch->pipeline,
                            &(struct pipeline_request){
@@ -80,7 +80,7 @@ static bool record(struct dispatch *dispatch)
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .queueFamilyIndex = device->family,
     };
-    const VkFenceCreateInfo fence = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
+    const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     if (VK(device->log, device->vk.vkCreateFence(device->handle, &fence, NULL, &dispatch->fence)) !=
             VK_SUCCESS ||
         VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL,
@@ -93,7 +93,7 @@ static bool record(struct dispatch *dispatch)
         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
         .commandBufferCount = 1,
     };
-    const VkCommandBufferBeginInfo begin = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     if (VK(device->log, device->vk.vkAllocateCommandBuffers(device->handle, &buffer,
                                                             &dispatch->commands)) != VK_SUCCESS ||
         VK(device->log, device->vk.vkBeginCommandBuffer(dispatch->commands, &begin)) !=

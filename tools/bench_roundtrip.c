@@ -65,8 +65,8 @@ static bool exchange(void *state, const uint32_t *in, uint32_t *out)
     struct roundtrip *roundtrip = state;
     const size_t size = BENCH_WORDS * sizeof(uint32_t);
     uint64_t id;
-    const gyre_message message = { .data = in, .size = size, .priority = 128, .id = &id };
-    gyre_reply reply = { .data = out, .capacity = size };
+    const gyre_message message = {.data = in, .size = size, .priority = 128, .id = &id};
+    gyre_reply reply = {.data = out, .capacity = size};
     if (failed(gyre_send(roundtrip->kernel, &message, BENCH_LOST_NS), "send") ||
         failed(gyre_receive(roundtrip->kernel, &reply, BENCH_LOST_NS), "receive") ||
         failed(reply.result, "the message")) {

@@ -167,7 +167,6 @@ struct rings {
     uint32_t doorbell_count;
     struct ring_output to_host;
     uint64_t serial;
-    alignas(128) struct gyre_LocalLine local; /* the device's */
     struct partner partner;
 };
 
@@ -211,8 +210,6 @@ static void write_header(struct leader *leader, const struct gyre_Header *from,
     header->info = from->info & 0x00ffffffu;
     header->id_low = from->id_low;
     header->id_high = from->id_high;
-    header->correlation_low = from->correlation_low;
-    header->correlation_high = from->correlation_high;
     header->extra = 0;
     header->position = position;
     /* Relaxed: R2 comes after it. */
@@ -230,8 +227,6 @@ static void serve(struct leader *leader, uint32_t lane, const struct slot *from)
     write_header(leader, &from->header, &to->header, leader->input_head[lane]);
     leader->output_tail += 1;
     leader->input_head[lane] += 1;
-    rings->local.output_tail = leader->output_tail;
-    rings->local.input_head[lane] = leader->input_head[lane];
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. */
     shared_store_release(&rings->status.output_tail, leader->output_tail);
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
@@ -265,10 +260,8 @@ static bool look(struct leader *leader)
 static void *play_device(void *argument)
 {
     struct rings *rings = argument;
-    struct leader leader = { .rings = rings,
-                             .output_tail = rings->local.output_tail,
-                             .more = true };
-    memcpy(leader.input_head, rings->local.input_head, sizeof leader.input_head);
+    struct leader leader = {.rings = rings, .output_tail = rings->status.output_tail, .more = true};
+    memcpy(leader.input_head, rings->status.input_head, sizeof leader.input_head);
     leader.output_head = shared_load_acquire(&rings->control.host.output_head);
     /* Relaxed: a command carries no data. */
     for (uint32_t spins = 0;
@@ -324,9 +317,8 @@ static bool end_floor(void *state)
 static bool exchange_floor(void *state, const uint32_t *in, uint32_t *out)
 {
     struct rings *rings = state;
-    struct ring_message message = { .id = ++rings->serial,
-                                    .correlation = rings->serial,
-                                    .priority = 128 };
+    struct ring_message message = {
+        .id = ++rings->serial, .correlation = rings->serial, .priority = 128};
     if (ring_input_room(&rings->to_device) == 0 && !ring_input_refresh(&rings->to_device)) {
         command_say("floor: the input ring is damaged");
         return false;

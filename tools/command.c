@@ -61,17 +61,17 @@ enum command_exit command_exit_of(gyre_result result)
 /* ---- options of all parts ---- */
 
 static const struct argp_option common_options[] = {
-    { .name = "device",
-      .key = 'd',
-      .arg = "DEVICE",
-      .doc = "Which device: its number in `gyre info` (1 or index:1), name:PART, uuid:UUID, or "
-             "type:discrete, integrated, virtual, cpu. Default: the environment variable "
-             "GYRE_DEVICE, else the best one" },
-    { .name = "verbose",
-      .key = 'v',
-      .doc = "Say on stderr what is chosen and why; twice: everything" },
-    { .name = "quiet", .key = 'q', .doc = "Errors only on stderr" },
-    { 0 },
+    {.name = "device",
+     .key = 'd',
+     .arg = "DEVICE",
+     .doc = "Which device: its number in `gyre info` (1 or index:1), name:PART, uuid:UUID, or "
+            "type:discrete, integrated, virtual, cpu. Default: the environment variable "
+            "GYRE_DEVICE, else the best one"},
+    {.name = "verbose",
+     .key = 'v',
+     .doc = "Say on stderr what is chosen and why; twice: everything"},
+    {.name = "quiet", .key = 'q', .doc = "Errors only on stderr"},
+    {0},
 };
 
 static error_t parse_common(int key, char *argument, struct argp_state *state)
@@ -92,7 +92,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
     }
 }
 
-const struct argp command_common_argp = { .options = common_options, .parser = parse_common };
+const struct argp command_common_argp = {.options = common_options, .parser = parse_common};
 
 /* ---- what is said ---- */
 
@@ -195,7 +195,7 @@ gyre_log_level command_log_level(const struct command_common *common)
 
 void command_log(void *user, gyre_log_level level, const char *message)
 {
-    static const char *const names[] = { "", "error: ", "warning: ", "", "" };
+    static const char *const names[] = {"", "error: ", "warning: ", "", ""};
     if (level <= command_log_level(user)) {
         command_say("%s%s", names[level], message);
     }

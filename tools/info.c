@@ -23,8 +23,8 @@ struct options {
 };
 
 static const struct argp_option options_table[] = {
-    { .name = "json", .key = 'j', .doc = "One JSON object on stdout" },
-    { 0 },
+    {.name = "json", .key = 'j', .doc = "One JSON object on stdout"},
+    {0},
 };
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -49,8 +49,8 @@ static const struct {
     uint32_t bit; /* VkMemoryPropertyFlagBits, fixed by the specification */
     const char *name;
 } memory_properties[] = {
-    { 0x1, "device-local" }, { 0x2, "host-visible" },      { 0x4, "host-coherent" },
-    { 0x8, "host-cached" },  { 0x10, "lazily-allocated" }, { 0x20, "protected" },
+    {0x1, "device-local"}, {0x2, "host-visible"},      {0x4, "host-coherent"},
+    {0x8, "host-cached"},  {0x10, "lazily-allocated"}, {0x20, "protected"},
 };
 enum { MEMORY_PROPERTY_COUNT = sizeof memory_properties / sizeof *memory_properties };
 
@@ -204,14 +204,14 @@ static gyre_result list_devices(const gyre_runtime_params *params, gyre_device_i
 
 int command_info(int argc, char **argv)
 {
-    static const struct argp_child children[] = { { &command_common_argp, 0, NULL, 0 }, { 0 } };
-    static const struct argp argp = { options_table, parse, "", doc, children, NULL, NULL };
-    struct options options = { 0 };
+    static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {options_table, parse, "", doc, children, NULL, NULL};
+    struct options options = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
 
     gyre_runtime_params params = command_runtime_params(&options.common);
-    gyre_device_info *devices = NULL, chosen = { 0 };
-    gyre_profile profile = { 0 };
+    gyre_device_info *devices = NULL, chosen = {0};
+    gyre_profile profile = {0};
     gyre_runtime *runtime = NULL;
     uint32_t count = 0;
     gyre_result result = list_devices(&params, &devices, &count);

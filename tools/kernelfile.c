@@ -28,7 +28,7 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_spirv(const char *path, const void *bytes, size_t size)
 {
-    static const unsigned char magic[2][4] = { { 3, 2, 0x23, 7 }, { 7, 0x23, 2, 3 } };
+    static const unsigned char magic[2][4] = {{3, 2, 0x23, 7}, {7, 0x23, 2, 3}};
     return ends_with(path, ".spv") ||
            (size >= 4 && (memcmp(bytes, magic[0], 4) == 0 || memcmp(bytes, magic[1], 4) == 0));
 }
@@ -171,6 +171,11 @@ static enum command_exit load(struct kernelfile *file, const struct command_comm
                     size);
         return COMMAND_KERNEL;
     }
+    /* The word that is reserved for a schema: the validator lets it pass, Mesa 25.0.7 crashes. */
+    if (size >= 20 && file->words[4] != 0) {
+        command_say("%s: the SPIR-V module is damaged: its fifth word is not 0", file->path);
+        return COMMAND_KERNEL;
+    }
     return validate(file, common);
 }
 
@@ -202,7 +207,7 @@ static enum command_exit inspect(struct kernelfile *file)
 enum command_exit kernelfile_open(struct kernelfile *file, const char *path,
                                   const struct command_common *common)
 {
-    *file = (struct kernelfile){ .path = path };
+    *file = (struct kernelfile){.path = path};
     name_kernel(file);
     enum command_exit code = load(file, common);
     if (code == COMMAND_OK) {
@@ -378,7 +383,7 @@ enum command_exit kernelfile_bind_rest(struct kernelfile *file, bool zeroes)
 
 static const char *base_name(const struct layout_field *field, char text[16])
 {
-    static const char *const names[] = { "int", "uint", "float" };
+    static const char *const names[] = {"int", "uint", "float"};
     if (field->base == LAYOUT_STRUCT) {
         return "struct";
     }

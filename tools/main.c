@@ -13,9 +13,9 @@ struct part {
 };
 
 static const struct part parts[] = {
-    { "info", command_info },
-    { "run", command_run },
-    { "bench", command_bench },
+    {"info", command_info},
+    {"run", command_run},
+    {"bench", command_bench},
 };
 enum { PART_COUNT = sizeof parts / sizeof *parts };
 
@@ -76,10 +76,9 @@ static void reserve_standard_streams(void)
 
 int main(int argc, char **argv)
 {
-    static const struct argp argp = { .parser = parse,
-                                      .args_doc = "COMMAND [ARGUMENT...]",
-                                      .doc = doc };
-    struct chosen chosen = { 0 };
+    static const struct argp argp = {
+        .parser = parse, .args_doc = "COMMAND [ARGUMENT...]", .doc = doc};
+    struct chosen chosen = {0};
 
     reserve_standard_streams();
     argp_program_version_hook = print_version;

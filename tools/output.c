@@ -16,7 +16,7 @@ enum {
 bool output_open(struct output *output, int fd)
 {
     struct stat status;
-    *output = (struct output){ .fd = fd, .buffer = malloc(CAPACITY) };
+    *output = (struct output){.fd = fd, .buffer = malloc(CAPACITY)};
     output->regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     return output->buffer != NULL;
 }
@@ -47,7 +47,7 @@ static bool fail(struct output *output, int error)
 /* False: given up, or failed. */
 static bool wait_writable(struct output *output)
 {
-    struct pollfd wanted = { .fd = output->fd, .events = POLLOUT };
+    struct pollfd wanted = {.fd = output->fd, .events = POLLOUT};
     for (;;) {
         const int ready = poll(&wanted, 1, atomic_load(&output->given_up) ? 0 : MOMENT_MS);
         if (ready > 0) {

@@ -107,7 +107,7 @@ bool reorder_begin(struct reorder *reorder, uint64_t line, uint64_t timeout_ns)
         }
     } while (!room && in_time);
     if (room) {
-        *place_at(reorder, reorder->tail) = (struct place){ .line = line, .next = NO_PLACE };
+        *place_at(reorder, reorder->tail) = (struct place){.line = line, .next = NO_PLACE};
         reorder->tail += 1;
     }
     pthread_mutex_unlock(&reorder->lock);
@@ -298,7 +298,7 @@ bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_
         pthread_mutex_unlock(&reorder->lock);
         return false;
     }
-    *match = (struct reorder_match){ place->line, place->sent_ns, place->replies == 0 };
+    *match = (struct reorder_match){place->line, place->sent_ns, place->replies == 0};
     reorder->unanswered -= match->first ? 1 : 0;
     place->replies += 1;
     if (reorder->current && reorder->current != place) {

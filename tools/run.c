@@ -49,39 +49,39 @@ enum option_key {
 };
 
 static const struct argp_option options_table[] = {
-    { .name = "bind",
-      .key = KEY_BIND,
-      .arg = "BLOCK=FILE",
-      .doc = "Fill the storage or uniform block of that name (descriptor set 1 and up) from a file "
-             "of raw data, once, before the kernel starts; `BLOCK=` fills it with zeroes. May be "
-             "given several times" },
-    { .name = "input",
-      .key = KEY_INPUT,
-      .arg = "FILE",
-      .doc = "Lines to read; - (the default) is stdin" },
-    { .name = "output",
-      .key = KEY_OUTPUT,
-      .arg = "FILE",
-      .doc = "Where answers go, overwritten; - (the default) is stdout" },
-    { .name = "visibility",
-      .key = KEY_VISIBILITY,
-      .arg = "MODE",
-      .doc = "live: the running kernel must see new messages; strict: it sees those sent before it "
-             "was submitted; auto (the default): live where that was seen to work" },
-    { .name = "queue-size",
-      .key = KEY_QUEUE_SIZE,
-      .arg = "N",
-      .doc = "Messages that may wait on the host; 1024 by default" },
-    { .name = "timeout",
-      .key = KEY_TIMEOUT,
-      .arg = "SECONDS",
-      .doc = "Give up when messages wait and no reply has come for that long; by default never" },
-    { .name = "unordered", .key = KEY_UNORDERED, .doc = "Print answers as they come" },
-    { .name = "check",
-      .key = KEY_CHECK,
-      .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. "
-             "Blocks without --bind are zero" },
-    { 0 },
+    {.name = "bind",
+     .key = KEY_BIND,
+     .arg = "BLOCK=FILE",
+     .doc = "Fill the storage or uniform block of that name (descriptor set 1 and up) from a file "
+            "of raw data, once, before the kernel starts; `BLOCK=` fills it with zeroes. May be "
+            "given several times"},
+    {.name = "input",
+     .key = KEY_INPUT,
+     .arg = "FILE",
+     .doc = "Lines to read; - (the default) is stdin"},
+    {.name = "output",
+     .key = KEY_OUTPUT,
+     .arg = "FILE",
+     .doc = "Where answers go, overwritten; - (the default) is stdout"},
+    {.name = "visibility",
+     .key = KEY_VISIBILITY,
+     .arg = "MODE",
+     .doc = "live: the running kernel must see new messages; strict: it sees those sent before it "
+            "was submitted; auto (the default): live where that was seen to work"},
+    {.name = "queue-size",
+     .key = KEY_QUEUE_SIZE,
+     .arg = "N",
+     .doc = "Messages that may wait on the host; 1024 by default"},
+    {.name = "timeout",
+     .key = KEY_TIMEOUT,
+     .arg = "SECONDS",
+     .doc = "Give up when messages wait and no reply has come for that long; by default never"},
+    {.name = "unordered", .key = KEY_UNORDERED, .doc = "Print answers as they come"},
+    {.name = "check",
+     .key = KEY_CHECK,
+     .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. "
+            "Blocks without --bind are zero"},
+    {0},
 };
 
 struct options {
@@ -100,7 +100,7 @@ struct options {
 
 static gyre_visibility parse_visibility(const char *text, const struct argp_state *state)
 {
-    static const char *const names[] = { "auto", "strict", "live" }; /* as enum gyre_visibility */
+    static const char *const names[] = {"auto", "strict", "live"}; /* as enum gyre_visibility */
     for (unsigned i = 0; i < 3; i++) {
         if (strcmp(text, names[i]) == 0) {
             return (gyre_visibility)i;
@@ -279,8 +279,8 @@ static enum command_exit check(struct run *run)
 
 static void summarise(struct run *run, const struct session_report *report)
 {
-    gyre_device_info device = { 0 };
-    gyre_stats stats = { 0 };
+    gyre_device_info device = {0};
+    gyre_stats stats = {0};
     if (run->options.common.verbosity < 0) {
         return;
     }
@@ -379,9 +379,9 @@ static enum command_exit close_output(const struct run *run, enum command_exit c
 
 int command_run(int argc, char **argv)
 {
-    static const struct argp_child children[] = { { &command_common_argp, 0, NULL, 0 }, { 0 } };
-    static const struct argp argp = { options_table, parse, "KERNEL", doc, children, NULL, NULL };
-    struct run run = { .input = -1, .output = -1 };
+    static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {options_table, parse, "KERNEL", doc, children, NULL, NULL};
+    struct run run = {.input = -1, .output = -1};
     argp_parse(&argp, argc, argv, 0, NULL, &run.options);
     session_catch_signals();
 

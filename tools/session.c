@@ -23,7 +23,8 @@ enum {
 };
 #define MS_NS UINT64_C(1000000)
 #define TERMINATE_NS (3000 * MS_NS)
-#define LAST_WRITE_NS (2000 * MS_NS) /* for a reader that does not read, once we are told to end */
+#define LAST_WRITE_NS (2000 * MS_NS) /* for a reader that does not read, once we are told to end \
+                                      */
 
 struct session {
     struct session_params params;
@@ -67,7 +68,7 @@ static void on_signal(int number)
 void session_catch_signals(void)
 {
     /* No SA_RESTART: a read that waits must end. */
-    struct sigaction action = { .sa_handler = on_signal };
+    struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -184,8 +185,8 @@ static gyre_result next_reply(struct session *session, gyre_reply *reply)
 static void *receive(void *argument)
 {
     struct session *session = argument;
-    gyre_reply reply = { .data = session->answer,
-                         .capacity = gyre_kernel_output_size(session->params.kernel) };
+    gyre_reply reply = {.data = session->answer,
+                        .capacity = gyre_kernel_output_size(session->params.kernel)};
     gyre_result result = next_reply(session, &reply);
     while (result == GYRE_OK) {
         take(session, &reply);
@@ -489,7 +490,7 @@ bool session_run(const struct session_params *params, struct session_report *rep
     if (!session) {
         return false;
     }
-    *report = (struct session_report){ 0 };
+    *report = (struct session_report){0};
     session->params = *params;
     session->report = report;
     if (!open_session(session) || pthread_create(&session->receiver, NULL, receive, session) != 0) {

@@ -232,7 +232,7 @@ static void print_head(const struct job *job, const gyre_runtime *runtime, unsig
     gyre_stats stats;
     must(gyre_runtime_device(runtime, &info, NULL));
     must(gyre_kernel_stats(job->kernel, &stats));
-    printf("%s, %s: %zu digits, %u rounds of each way\n\n", info.name,
+    printf("%s (%s), %s: %zu digits, rounds of each way: %u\n\n", info.name, info.driver,
            stats.live ? "live" : "strict", job->set.count, rounds);
     printf("%-28s %10s %10s %10s  %s\n", "", "p50, us", "p99, us", "digits/s", "right");
 }

@@ -54,18 +54,20 @@ static void find_device(struct dispatch *dispatch, const gyre_device_info *info)
     exit(1);
 }
 
-/* A family for compute alone if there is one, as Gyre has it. */
+/* A queue for compute alone if there is one: Gyre chooses likewise. */
 static void open_device(struct dispatch *dispatch)
 {
     VkQueueFamilyProperties families[64];
     uint32_t count = sizeof families / sizeof families[0];
     vkGetPhysicalDeviceQueueFamilyProperties(dispatch->physical, &count, families);
     dispatch->family = UINT32_MAX;
+    bool alone = false;
     for (uint32_t i = 0; i < count; i++) {
         bool computes = families[i].queueFlags & VK_QUEUE_COMPUTE_BIT;
         bool draws = families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT;
-        if (computes && (!draws || dispatch->family == UINT32_MAX)) {
+        if (computes && (dispatch->family == UINT32_MAX || (!draws && !alone))) {
             dispatch->family = i;
+            alone = !draws;
         }
     }
 

@@ -66,24 +66,28 @@ uint gyre_sends = 0u;
 uint gyre_oversent = 0u;
 uint gyre_failed = 0u;
 uint gyre_fail_code = 0u;
+uint gyre_message_info = 0u; /* of the header of the message in hand */
 uint gyre_message_flags = 0u;
 uint gyre_state_at = 0u; /* index of the working copy */
 uint gyre_first = 0u;
+bool gyre_live_mode = false;
+uint gyre_serial = 0u;
 bool gyre_over = false; /* this residency has been told to end */
 
 /* The leader's cursors: this workgroup is the only consumer of its input and the only producer of its output. */
 uvec4 gyre_input_head = uvec4(0u);
+uvec4 gyre_input_tail = uvec4(0u); /* as last seen */
+uvec4 gyre_window_tail = uvec4(0u); /* as of the submission */
 uint gyre_output_tail = 0u;
 uint gyre_output_head = 0u;
 uint gyre_lane = 0u;
 uint gyre_doorbell = 0u;
-uint gyre_more = 1u; /* lanes may hold something though the doorbell has not moved */
 uint gyre_fuel = 0u;
 uint gyre_left = 0u;
 uint gyre_stamped = 0u;
 uint gyre_goes_on = 0u;
 uint gyre_claim_flags = 0u;
-uint gyre_redo_lane = 0u; /* 1 + lane, as in gyre_Exit.claimed */
+uint gyre_redo = 0u; /* as gyre_Exit.claimed */
 
 /* The leader's counts for gyre_Exit. */
 uint gyre_messages = 0u;
@@ -106,11 +110,6 @@ uint gyre_polls = 0u;
 bool gyre_leads()
 {
     return gl_LocalInvocationIndex == 0u;
-}
-
-bool gyre_is_live()
-{
-    return (gyre_submission.flags & GYRE_SUBMIT_LIVE) != 0u;
 }
 
 /* lavapipe before 24.0.2 runs a row of the workgroup in full subgroups, and the lanes beyond it never leave a loop whose
@@ -184,13 +183,30 @@ void gyre_commit_state()
 #endif
 }
 
+/* The record of this residency, as it is to be found if the driver ends it from here on. */
+void gyre_record(uint claimed)
+{
+    gyre_local[gyre_group].claimed = claimed;
+    gyre_exit.messages = gyre_messages;
+    gyre_exit.failed = gyre_failures;
+    gyre_exit.live = gyre_live;
+    gyre_exit.redone = gyre_redone;
+    gyre_exit.polls = gyre_polls;
+    gyre_exit.claimed = claimed;
+}
+
+/* lavapipe before 23.0.1 drops the other subgroups when one has ended, which one does early when its loops were cut
+ * between two barriers. The leader may then come to no end: it keeps its record while it goes. */
+bool gyre_may_be_dropped()
+{
+    return (gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_local_count > 1u;
+}
+
 /* Answers of the message in hand, then its acknowledgement. No loop, no wait: nothing can come between. */
 void gyre_publish(uint answers)
 {
     gyre_output_tail += answers;
     gyre_input_head[gyre_lane] += 1u;
-    gyre_local[gyre_group].output_tail = gyre_output_tail;
-    gyre_local[gyre_group].input_head[gyre_lane] = gyre_input_head[gyre_lane];
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
      * one of gyre_refuse(). */
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
@@ -198,17 +214,18 @@ void gyre_publish(uint answers)
     gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_input_head[gyre_lane]);
     gyre_messages += 1u;
     gyre_left -= 1u;
+    if (gyre_may_be_dropped()) {
+        gyre_record(gyre_redo);
+    }
 }
 
 void gyre_write_header(uint slot, uint sequence, uint flags, uint extra)
 {
-    gyre_Header from = gyre_input_slots[gyre_input_slot].header;
+    /* The host has the message and its correlation still; the id is for it to check. */
     gyre_output_slots[slot].header.info =
-        (from.info & 0x00ffffffu) | ((flags | gyre_message_flags) << GYRE_INFO_FLAGS_SHIFT);
-    gyre_output_slots[slot].header.id_low = from.id_low;
-    gyre_output_slots[slot].header.id_high = from.id_high;
-    gyre_output_slots[slot].header.correlation_low = from.correlation_low;
-    gyre_output_slots[slot].header.correlation_high = from.correlation_high;
+        (gyre_message_info & 0x00ffffffu) | ((flags | gyre_message_flags) << GYRE_INFO_FLAGS_SHIFT);
+    gyre_output_slots[slot].header.id_low = gyre_input_slots[gyre_input_slot].header.id_low;
+    gyre_output_slots[slot].header.id_high = gyre_input_slots[gyre_input_slot].header.id_high;
     gyre_output_slots[slot].header.extra = extra;
     gyre_output_slots[slot].header.position = gyre_input_head[gyre_lane];
     gyre_output_slots[slot].header.sequence = sequence;
@@ -254,14 +271,8 @@ bool gyre_finish()
  * any break. */
 void gyre_stamp(uint reason)
 {
-    gyre_store(gyre_exit.stamp, gyre_submission.serial << 8 | reason);
+    gyre_store(gyre_exit.stamp, gyre_serial << 8 | reason);
     gyre_stamped = reason;
-}
-
-/* The tail of a lane: as of the submission, or (LIVE) as of now. */
-uint gyre_tail_of(uint lane, bool live)
-{
-    return live ? gyre_load(gyre_host.input_tail[lane]) : gyre_window.input_tail[lane];
 }
 
 uint gyre_slot_of(uint lane, uint index)
@@ -269,35 +280,50 @@ uint gyre_slot_of(uint lane, uint index)
     return (gyre_group * GYRE_LANES + lane) * gyre_input_size + (index & (gyre_input_size - 1u));
 }
 
-/* The most urgent lane that holds a message: GYRE_LANES when none does. */
-uint gyre_find(bool live)
+/* The most urgent lane that holds a message: GYRE_LANES when none does. No loop: its back-edges would count where the
+ * driver counts them. */
+uint gyre_find()
 {
-    /* No loop: its back-edges would count where the driver counts them. */
-    uint found = gyre_tail_of(0u, live) != gyre_input_head[0] ? 0u : GYRE_LANES;
-    found = gyre_tail_of(1u, live) != gyre_input_head[1] ? 1u : found;
-    found = gyre_tail_of(2u, live) != gyre_input_head[2] ? 2u : found;
-    return gyre_tail_of(3u, live) != gyre_input_head[3] ? 3u : found;
+    bvec4 holds = notEqual(gyre_input_tail, gyre_input_head);
+    return holds.w ? 3u : holds.z ? 2u : holds.y ? 1u : holds.x ? 0u : GYRE_LANES;
 }
 
-bool gyre_has_room(bool live)
+void gyre_read_tails()
 {
-    if (gyre_output_tail + gyre_max_sends - gyre_output_head > gyre_output_size && live) {
+    gyre_input_tail = uvec4(gyre_load(gyre_host.input_tail[0]), gyre_load(gyre_host.input_tail[1]),
+                            gyre_load(gyre_host.input_tail[2]), gyre_load(gyre_host.input_tail[3]));
+}
+
+bool gyre_has_room()
+{
+    if (gyre_output_tail + gyre_max_sends - gyre_output_head > gyre_output_size && gyre_live_mode) {
+        /* A4: the slots before it are free; pairs with R4 in engine/ring.c. */
         gyre_output_head = gyre_load(gyre_host.output_head);
     }
     return gyre_output_tail + gyre_max_sends - gyre_output_head <= gyre_output_size;
+}
+
+/* Nothing but the message in hand has cost this residency loops. */
+bool gyre_is_fresh()
+{
+    return gyre_messages == 0u && gyre_polls == 0u;
 }
 
 void gyre_claim(uint lane)
 {
     gyre_lane = lane;
     gyre_claim_flags = 0u;
-    if (gyre_redo_lane == lane + 1u) {
-        gyre_claim_flags = GYRE_FLAG_REDELIVERED;
-        gyre_local[gyre_group].claimed_lane = 0u;
-        gyre_redo_lane = 0u;
+    uint begun = GYRE_CLAIMED_BEGUN << lane;
+    uint first = GYRE_CLAIMED_FIRST << lane;
+    if ((gyre_redo & begun) != 0u) {
+        gyre_claim_flags = GYRE_FLAG_REDELIVERED | ((gyre_redo & first) != 0u ? GYRE_FLAG_CUT : 0u);
+        gyre_redo &= ~(begun | first);
         gyre_redone += 1u;
     }
-    if (int(gyre_input_head[lane] - gyre_window.input_tail[lane]) >= 0) {
+    if (gyre_may_be_dropped()) {
+        gyre_record(gyre_redo | begun | (gyre_is_fresh() ? first : 0u));
+    }
+    if (int(gyre_input_head[lane] - gyre_window_tail[lane]) >= 0) {
         gyre_live += 1u;
     }
     gyre_goes_on = 1u;
@@ -307,10 +333,13 @@ void gyre_claim(uint lane)
 uint gyre_called_away()
 {
     uint command = gyre_load(gyre_host.command);
-    if (command != GYRE_COMMAND_RUN) {
-        return command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
+    if (command == GYRE_COMMAND_RUN) {
+        return 0u;
     }
-    return gyre_load(gyre_host.yield) == gyre_submission.serial ? GYRE_EXIT_YIELD : 0u;
+    if ((command & 0xffu) == GYRE_COMMAND_YIELD) {
+        return command >> 8 == gyre_serial ? GYRE_EXIT_YIELD : 0u;
+    }
+    return command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
 }
 
 uint gyre_poll_doorbell()
@@ -326,36 +355,34 @@ uint gyre_poll_doorbell()
 }
 
 /* One look at the rings: true when there is a decision. */
-bool gyre_look(bool live, inout uint idle)
+bool gyre_look(inout uint idle)
 {
-    uint away = live ? gyre_called_away() : 0u;
-    if (away != 0u) {
-        gyre_stamp(away);
-        return true;
-    }
-    uint reason = GYRE_EXIT_IDLE;
-    uint bell = live ? gyre_poll_doorbell() : 0u;
-    if (!live || gyre_more != 0u || bell != gyre_doorbell) {
-        uint lane = gyre_find(live);
-        if (lane == GYRE_LANES) {
+    if (gyre_live_mode) {
+        uint away = gyre_called_away();
+        if (away != 0u) {
+            gyre_stamp(away);
+            return true;
+        }
+        uint bell = gyre_poll_doorbell();
+        if (bell != gyre_doorbell) {
             gyre_doorbell = bell;
-            gyre_more = 0u;
-        } else {
-            gyre_more = 1u;
-            if (!gyre_has_room(live)) {
-                reason = GYRE_EXIT_OUTPUT;
-            } else {
-                uint index = gyre_input_head[lane];
-                /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that
-                 * overtook its slot shows here, and is looked at again. */
-                if (gyre_load(gyre_polled_slots[gyre_slot_of(lane, index)].header.sequence) == index + 1u) {
-                    gyre_claim(lane);
-                    return true;
-                }
-            }
+            gyre_read_tails();
         }
     }
-    if (!live || idle == 0u) {
+    uint reason = GYRE_EXIT_IDLE;
+    uint lane = gyre_find();
+    if (lane != GYRE_LANES) {
+        uint index = gyre_input_head[lane];
+        if (!gyre_has_room()) {
+            reason = GYRE_EXIT_OUTPUT;
+        } else if (gyre_load(gyre_polled_slots[gyre_slot_of(lane, index)].header.sequence) == index + 1u) {
+            /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that
+             * overtook its slot shows here, and is looked at again. */
+            gyre_claim(lane);
+            return true;
+        }
+    }
+    if (!gyre_live_mode || idle == 0u) {
         gyre_stamp(reason);
         return true;
     }
@@ -367,7 +394,6 @@ bool gyre_look(bool live, inout uint idle)
 /* The leader's part of gyre_receive(): a message, or the reason why there is none. */
 void gyre_decide()
 {
-    bool live = gyre_is_live();
     uint idle = gyre_submission.idle_polls;
     gyre_goes_on = 0u;
     if (gyre_left == 0u) {
@@ -379,15 +405,33 @@ void gyre_decide()
                 break;
             }
             gyre_fuel -= 1u;
-            if (gyre_look(live, idle)) {
+            if (gyre_look(idle)) {
                 break;
             }
         }
     }
-    gyre_shared_goes_on = gyre_goes_on;
-    gyre_shared_flags = gyre_claim_flags;
-    gyre_shared_input = gyre_slot_of(gyre_lane, gyre_input_head[gyre_lane]);
-    gyre_shared_output = gyre_output_slot_of(gyre_output_tail);
+    gyre_input_slot = gyre_slot_of(gyre_lane, gyre_input_head[gyre_lane]);
+    gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
+}
+
+/* What the leader decided, for all. */
+void gyre_share_decision()
+{
+    if (gyre_local_count == 1u) {
+        gyre_synchronize();
+        return;
+    }
+    if (gyre_leads()) {
+        gyre_shared_goes_on = gyre_goes_on;
+        gyre_shared_flags = gyre_claim_flags;
+        gyre_shared_input = gyre_input_slot;
+        gyre_shared_output = gyre_output_slot;
+    }
+    gyre_synchronize();
+    gyre_goes_on = gyre_shared_goes_on;
+    gyre_claim_flags = gyre_shared_flags;
+    gyre_input_slot = gyre_shared_input;
+    gyre_output_slot = gyre_shared_output;
 }
 
 /* Next message. False: return from main. */
@@ -400,22 +444,28 @@ bool gyre_receive()
     if (gyre_leads()) {
         gyre_decide();
     }
-    gyre_synchronize();
-    gyre_over = gyre_shared_goes_on == 0u;
+    gyre_share_decision();
+    gyre_over = gyre_goes_on == 0u;
     if (gyre_over) {
         return false;
     }
     gyre_hand = GYRE_HAND_MESSAGE;
-    gyre_input_slot = gyre_shared_input;
-    gyre_output_slot = gyre_shared_output;
     gyre_output_at = gyre_output_slot;
-    gyre_message_flags =
-        gyre_shared_flags | gyre_input_slots[gyre_input_slot].header.info >> GYRE_INFO_FLAGS_SHIFT;
+    gyre_message_info = gyre_input_slots[gyre_input_slot].header.info;
+    gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
     gyre_sends = 0u;
     gyre_oversent = 0u;
     gyre_failed = 0u;
     gyre_restore_state();
-    return true;
+    if ((gyre_claim_flags & GYRE_FLAG_CUT) != 0u) {
+        gyre_failed = 1u;
+        gyre_fail_code = 0u;
+        gyre_over = true;
+        if (gyre_leads()) {
+            gyre_stamp(GYRE_EXIT_CUT);
+        }
+    }
+    return !gyre_over;
 }
 
 /* GYRE_OUT is an answer; GYRE_OUT becomes the next one. */
@@ -448,15 +498,18 @@ void gyre_fail(uint code)
 /* What the host wants, by now in LIVE, as of the submission in STRICT. */
 uint gyre_command()
 {
-    if (gyre_local_count == 1u) {
-        return gyre_is_live() ? gyre_load(gyre_host.command) : GYRE_COMMAND_RUN;
+    uint command = GYRE_COMMAND_RUN;
+    if (gyre_leads() && gyre_live_mode) {
+        command = gyre_load(gyre_host.command) & 0xffu;
     }
-    if (gyre_leads()) {
-        gyre_shared_command = gyre_is_live() ? gyre_load(gyre_host.command) : GYRE_COMMAND_RUN;
+    if (gyre_local_count > 1u) {
+        if (gyre_leads()) {
+            gyre_shared_command = command;
+        }
+        gyre_synchronize();
+        command = gyre_shared_command;
+        gyre_synchronize();
     }
-    gyre_synchronize();
-    uint command = gyre_shared_command;
-    gyre_synchronize();
     return command;
 }
 
@@ -467,7 +520,8 @@ bool gyre_should_terminate()
 
 bool gyre_is_active()
 {
-    return gyre_command() == GYRE_COMMAND_RUN;
+    uint command = gyre_command();
+    return command == GYRE_COMMAND_RUN || command == GYRE_COMMAND_YIELD;
 }
 
 /* True before the first gyre_receive(), until what main did there has counted once in the kernel's life. */
@@ -483,12 +537,12 @@ bool gyre_redelivered()
 
 uint gyre_message_type()
 {
-    return gyre_input_slots[gyre_input_slot].header.info & 0xffffu;
+    return gyre_message_info & 0xffffu;
 }
 
 uint gyre_message_priority()
 {
-    return gyre_input_slots[gyre_input_slot].header.info >> GYRE_INFO_PRIORITY_SHIFT & 0xffu;
+    return gyre_message_info >> GYRE_INFO_PRIORITY_SHIFT & 0xffu;
 }
 
 uint gyre_message_key()
@@ -513,10 +567,8 @@ void gyre_warm_up()
 {
     if (gyre_leads()) {
         uint first = gyre_submission.first_index;
-        gyre_local[gyre_group].output_tail = first;
         gyre_store(gyre_status[gyre_group].line.output_tail, first);
         for (uint lane = 0u; lane < GYRE_LANES; ++lane) {
-            gyre_local[gyre_group].input_head[lane] = first;
             gyre_store(gyre_status[gyre_group].line.input_head[lane], first);
         }
         for (uint link = 0u; link <= GYRE_CHAIN_MAX; ++link) {
@@ -530,6 +582,7 @@ void gyre_warm_up()
 
 void gyre_begin()
 {
+    gyre_live_mode = (gyre_submission.flags & GYRE_SUBMIT_LIVE) != 0u;
     gyre_first = gyre_local[gyre_group].ran == 0u ? 1u : 0u;
     gyre_state_at = gyre_group * 2u;
     if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
@@ -538,16 +591,23 @@ void gyre_begin()
     gyre_hand = GYRE_HAND_PROLOGUE;
     if (gyre_leads()) {
         gyre_shared_cut = 0u;
-        gyre_LocalLine line = gyre_local[gyre_group];
         gyre_input_head =
-            uvec4(line.input_head[0], line.input_head[1], line.input_head[2], line.input_head[3]);
-        gyre_output_tail = line.output_tail;
+            uvec4(gyre_status[gyre_group].line.input_head[0], gyre_status[gyre_group].line.input_head[1],
+                  gyre_status[gyre_group].line.input_head[2], gyre_status[gyre_group].line.input_head[3]);
+        gyre_window_tail = uvec4(gyre_window.input_tail[0], gyre_window.input_tail[1], gyre_window.input_tail[2],
+                                 gyre_window.input_tail[3]);
+        gyre_input_tail = gyre_window_tail;
+        gyre_output_tail = gyre_status[gyre_group].line.output_tail;
         gyre_output_head = gyre_window.output_head;
         gyre_fuel = gyre_submission.fuel;
-        gyre_left = line.serial == gyre_submission.serial ? line.left : gyre_submission.budget;
+        bool goes_on = gyre_local[gyre_group].serial == gyre_serial;
+        gyre_left = goes_on ? gyre_local[gyre_group].left : gyre_submission.budget;
         bool forget = (gyre_submission.flags & GYRE_SUBMIT_FORGET) != 0u;
-        gyre_redo_lane = forget && gyre_link == 0u ? 0u : line.claimed_lane;
-        gyre_exit.began = gyre_submission.serial;
+        gyre_redo = forget && gyre_link == 0u ? 0u : gyre_local[gyre_group].claimed;
+        if (gyre_may_be_dropped()) {
+            gyre_record(gyre_redo);
+        }
+        gyre_exit.began = gyre_serial;
         if (gyre_link == 0u) {
             /* The rest of the chain runs only if a dispatch before it asks. A workgroup that starts late may take the
              * wish of another one back: the host submits again. */
@@ -565,14 +625,13 @@ void gyre_begin()
  * other is done again by the next residency. */
 void gyre_refuse()
 {
-    if (gyre_messages == 0u && gyre_polls == 0u) {
+    if (gyre_is_fresh()) {
         gyre_write_failure(GYRE_FLAG_CUT, 0u);
         gyre_fence();
         gyre_publish(1u);
         gyre_failures += 1u;
-        gyre_redo_lane = 0u;
     } else {
-        gyre_redo_lane = gyre_lane + 1u;
+        gyre_redo |= GYRE_CLAIMED_BEGUN << gyre_lane;
     }
 }
 
@@ -587,15 +646,9 @@ void gyre_end()
             }
             gyre_stamp(whole ? GYRE_EXIT_RETURNED : GYRE_EXIT_CUT);
         }
-        gyre_local[gyre_group].claimed_lane = gyre_redo_lane;
-        gyre_local[gyre_group].serial = gyre_submission.serial;
+        gyre_local[gyre_group].serial = gyre_serial;
         gyre_local[gyre_group].left = gyre_left;
-        gyre_exit.messages = gyre_messages;
-        gyre_exit.failed = gyre_failures;
-        gyre_exit.live = gyre_live;
-        gyre_exit.redone = gyre_redone;
-        gyre_exit.polls = gyre_polls;
-        gyre_exit.claimed = gyre_redo_lane;
+        gyre_record(gyre_redo);
         if (gyre_stamped == GYRE_EXIT_FUEL || gyre_stamped == GYRE_EXIT_CUT) {
             /* The same words from every workgroup that goes on. */
             gyre_store(gyre_groups[gyre_link + 1u].x, gyre_submission.workgroups);
@@ -607,6 +660,7 @@ void gyre_handler();
 
 void main()
 {
+    gyre_serial = gyre_submission.serial;
     if (gyre_lane_exists()) {
         if (gyre_submission.version != gyre_wire_version) {
             if (gyre_leads()) {

@@ -64,6 +64,7 @@
 #define GYRE_COMMAND_RUN 0u
 #define GYRE_COMMAND_PAUSE 1u
 #define GYRE_COMMAND_TERMINATE 2u
+#define GYRE_COMMAND_YIELD 3u /* make room for another kernel; counts for one submission only */
 
 /* Why a residency ended. 0 is written by nobody: a dispatch without a reason was cut by the driver
  * before main's end. */
@@ -81,6 +82,10 @@
 #define GYRE_EXIT_CUT 10u     /* the driver cut a loop; the message in hand was not acknowledged */
 #define GYRE_EXIT_VERSION 11u /* the shader was made with another version of this file */
 #define GYRE_EXIT_COUNT 12u
+
+/* gyre_Exit.claimed, shifted by the lane: the driver cut a loop while the message at its head was in hand. */
+#define GYRE_CLAIMED_BEGUN 0x01u
+#define GYRE_CLAIMED_FIRST 0x10u /* ... as the first thing that the residency did, and ended it without a word */
 
 /* gyre_Header.info: type in bits 0-15, priority in 16-23, flags in 24-31. */
 #define GYRE_INFO_PRIORITY_SHIFT 16
@@ -116,7 +121,7 @@ struct gyre_Header {
     gyre_word info;
     gyre_word id_low;
     gyre_word id_high;
-    gyre_word correlation_low;
+    gyre_word correlation_low; /* input only: the host has it still */
     gyre_word correlation_high;
     gyre_word extra;    /* input: the key; output: the code of gyre_fail() */
     gyre_word position; /* output: which input it answers, index in its lane's ring */
@@ -142,10 +147,10 @@ GYRE_WIRE_SIZE(gyre_Submission, 128)
 
 /* Live words from the host. */
 struct gyre_HostLine {
-    gyre_word command;
-    gyre_word yield;    /* == serial: leave at the next message boundary */
+    gyre_word command;  /* GYRE_COMMAND_..., with YIELD the serial << 8 */
     gyre_word doorbell; /* moves with every publication */
     gyre_word output_head;
+    gyre_word padding;
     gyre_word input_tail[GYRE_LANES];
     gyre_word reserved[24];
 };
@@ -184,7 +189,7 @@ struct gyre_Exit {
     gyre_word live;     /* of these, published after the submission */
     gyre_word redone;   /* claimed before by a residency that was cut */
     gyre_word polls;    /* that found nothing */
-    gyre_word claimed;  /* 1 + the lane whose head was in hand when the driver cut a loop */
+    gyre_word claimed;  /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
 };
 GYRE_WIRE_SIZE(gyre_Exit, 32)
 
@@ -194,17 +199,14 @@ struct gyre_StatusBlock {
 };
 GYRE_WIRE_SIZE(gyre_StatusBlock, 640)
 
-/* The device's own memory of where it stopped. */
+/* The device's own memory between residencies; its cursors are those of its gyre_StatusLine. */
 struct gyre_LocalLine {
-    gyre_word output_tail;
-    gyre_word input_head[GYRE_LANES];
-    gyre_word state_copy; /* which copy of the state is committed */
-    gyre_word ran;        /* the handler has run before */
-    gyre_word serial;     /* of the submission that `left` counts for */
-    gyre_word left;       /* of its message budget */
-    gyre_word claimed; /* 1: a residency was cut with the message at head of claimed_lane in hand */
-    gyre_word claimed_lane;
-    gyre_word reserved[21];
+    gyre_word state_copy;   /* which copy of the state is committed */
+    gyre_word ran;          /* the handler has run before */
+    gyre_word serial;       /* of the submission that `left` counts for */
+    gyre_word left;         /* of its message budget */
+    gyre_word claimed;      /* as gyre_Exit.claimed of the last residency */
+    gyre_word reserved[27];
 };
 GYRE_WIRE_SIZE(gyre_LocalLine, 128)
 

@@ -1,5 +1,6 @@
-/* engine/ring against a hostile device: the input says what the device writes into its words, and when, and what the host
- * does in between. Whatever it is, nothing outside of the rings is touched, and nothing that cannot be is believed. */
+/* engine/ring against a hostile device: the input says what the device writes into its words, and
+ * when, and what the host does in between. Whatever it is, nothing outside of the rings is touched,
+ * and nothing that cannot be is believed. */
 #include "ring.h"
 
 #include <stdlib.h>
@@ -99,7 +100,8 @@ static void close_host(struct host *host)
     free(host->payload);
 }
 
-/* The device scribbles: one word, or a whole header, into the output ring, which is its own; or a word into the input. */
+/* The device scribbles: one word, or a whole header, into the output ring, which is its own; or a
+ * word into the input. */
 static void scribble(struct host *host, struct bytes *bytes)
 {
     const struct ring_output *output = &host->output;
@@ -160,7 +162,7 @@ static void write_message(struct host *host, struct bytes *bytes)
 static void read_answer(struct host *host, bool settled, bool drop)
 {
     struct ring_output *ring = &host->output;
-    struct ring_message message = { 0 };
+    struct ring_message message = {0};
     const void *payload = &message;
     uint32_t head = ring->head;
     enum ring_peek result = ring_output_peek(ring, settled, &message, &payload);
@@ -231,7 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct bytes bytes = { .data = data, .size = size };
+    struct bytes bytes = {.data = data, .size = size};
     struct host host;
     open_host(&host, &bytes);
     while (bytes.size > 0) {

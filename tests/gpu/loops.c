@@ -107,6 +107,9 @@ static uint32_t hash_of(const struct model *model)
     return hash;
 }
 
+/* The loops beside the message's own: two over the state in the handler, two in the engine, and what little it needs. */
+#define OTHER_TURNS (4 * WORDS + 64)
+
 /* A message that failed has left no trace. */
 static bool check_response(void *user, uint32_t index, const gyre_reply *reply)
 {
@@ -116,7 +119,7 @@ static bool check_response(void *user, uint32_t index, const gyre_reply *reply)
     if (reply->result != GYRE_OK) {
         model->refused += 1;
         return reply->result == GYRE_ERROR_LOOP_LIMIT && reply->size == 0 && model->limit &&
-               turns + 4 * WORDS > model->limit;
+               turns + OTHER_TURNS > model->limit;
     }
     model->redelivered += response->redelivered;
     bool right = turns < model->limit || !model->limit;
@@ -240,4 +243,94 @@ Test(loops, a_message_that_can_never_be_whole_fails_by_name_strict)
 Test(loops, a_message_that_can_never_be_whole_fails_by_name_live)
 {
     exceed(RIG_LIVE);
+}
+
+/* One subgroup of four runs into the limit between two barriers, and reaches the others' next one too early. The message
+ * fails, or the kernel does; what goes on is right. */
+static const char UNEVEN[] =
+    "shared uint total;\n"
+    "void main() {\n"
+    "    while (gyre_receive()) {\n"
+    "        uint lane = gl_LocalInvocationIndex;\n"
+    "        if (lane == 0u) {\n"
+    "            total = 0u;\n"
+    "        }\n"
+    "        barrier();\n"
+    "        for (uint round = 0u; round < 100u; ++round) {\n"
+    "            uint turns = lane / 8u == GYRE_IN.value % 4u ? GYRE_IN.turns / 100u : 1u;\n"
+    "            uint x = round;\n"
+    "            for (uint i = 0u; i < turns; ++i) {\n"
+    "                x = x * 1664525u + 1013904223u;\n"
+    "            }\n"
+    "            if (lane == GYRE_IN.value % 4u * 8u) {\n"
+    "                total += x;\n"
+    "            }\n"
+    "            barrier();\n"
+    "        }\n"
+    "        if (lane == 0u) {\n"
+    "            GYRE_SELF.n += 1u;\n"
+    "            GYRE_OUT.n = GYRE_SELF.n;\n"
+    "            GYRE_OUT.hash = total;\n"
+    "            GYRE_OUT.redelivered = gyre_redelivered() ? 1u : 0u;\n"
+    "        }\n"
+    "        gyre_send();\n"
+    "    }\n"
+    "}\n";
+
+static bool check_uneven(void *user, uint32_t index, const gyre_reply *reply)
+{
+    struct model *model = user;
+    const struct response *response = reply->data;
+    uint32_t turns = model->turns(index);
+    if (reply->result != GYRE_OK) {
+        model->refused += 1;
+        return reply->result == GYRE_ERROR_LOOP_LIMIT && model->limit && turns + OTHER_TURNS > model->limit;
+    }
+    uint32_t total = 0;
+    for (uint32_t round = 0; round < 100; ++round) {
+        uint32_t x = round;
+        for (uint32_t i = 0; i < turns / 100; ++i) {
+            x = x * 1664525u + 1013904223u;
+        }
+        total += x;
+    }
+    model->n += 1;
+    model->redelivered += response->redelivered;
+    return response->n == model->n && response->hash == total &&
+           response->redelivered == (reply->flags & GYRE_REPLY_REDELIVERED);
+}
+
+static uint32_t now_and_then_too_long(uint32_t index)
+{
+    return index % 16 == 15 ? 80000 : 25000;
+}
+
+static void be_cut_between_barriers(enum rig_mode mode)
+{
+    struct rig rig;
+    rig_open(&rig, mode);
+    gyre_kernel *kernel = rig_active(&rig, (gyre_kernel_params){
+                                               .id = "uneven",
+                                               .glsl = rig_glsl(WORKER_STRUCTS, 32, UNEVEN),
+                                           });
+    struct model model = {.turns = now_and_then_too_long, .limit = rig.profile.loop_limit};
+    flow_run(&(struct flow){
+        .kernel = kernel,
+        .count = 160,
+        .message_size = sizeof(struct request),
+        .answer_size = sizeof(struct response),
+        .fill = fill_request,
+        .check = check_uneven,
+        .user = &model,
+    });
+    gyre_stats stats = flow_rest(kernel);
+    cr_assert(model.refused == (driver_cuts(&rig) ? 10 : 0), "%u refused", model.refused);
+    cr_assert(stats.processed == model.n && stats.failed == model.refused);
+    rig_close(&rig);
+}
+
+Test(loops, a_subgroup_that_is_cut_between_barriers_costs_its_message_only)
+{
+    be_cut_between_barriers(RIG_STRICT);
+    be_cut_between_barriers(RIG_LIVE);
 }

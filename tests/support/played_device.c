@@ -63,7 +63,6 @@ static void connect(struct played_device *device)
         };
         host->input_tail[lane] = params->first_index;
         device->status->input_head[lane] = params->first_index;
-        device->local.input_head[lane] = params->first_index;
     }
     device->output = (struct ring_output){
         .slots = device->output_slots,
@@ -76,7 +75,6 @@ static void connect(struct played_device *device)
     };
     host->output_head = params->first_index;
     device->status->output_tail = params->first_index;
-    device->local.output_tail = params->first_index;
 }
 
 static void *allocate(size_t size)
@@ -237,8 +235,6 @@ static void publish(struct residency *residency, uint32_t answers)
     uint32_t lane = residency->lane;
     residency->output_tail += answers;
     residency->input_head[lane] += 1;
-    device->local.output_tail = residency->output_tail;
-    device->local.input_head[lane] = residency->input_head[lane];
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. */
     shared_store_release(&device->status->output_tail, residency->output_tail);
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
@@ -326,11 +322,11 @@ static void begin(struct residency *residency)
     /* What the host's carrier does when it submits. */
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
         residency->window.input_tail[lane] = shared_load_acquire(&host->input_tail[lane]);
-        residency->input_head[lane] = device->local.input_head[lane];
+        residency->input_head[lane] = shared_load_relaxed(&device->status->input_head[lane]);
     }
     residency->window.output_head = shared_load_acquire(&host->output_head);
     residency->output_head = residency->window.output_head;
-    residency->output_tail = device->local.output_tail;
+    residency->output_tail = shared_load_relaxed(&device->status->output_tail);
     residency->redo_lane = residency->submission->forget ? 0 : device->local.claimed_lane;
     residency->exit->began = SERIAL;
 }

@@ -12,20 +12,20 @@
 Test(base, rounding_up_gives_the_next_power_of_two)
 {
     static const uint32_t pairs[][2] = {
-        { 0, 1 },
-        { 1, 1 },
-        { 2, 2 },
-        { 3, 4 },
-        { 4, 4 },
-        { 5, 8 },
-        { 63, 64 },
-        { 64, 64 },
-        { 65, 128 },
-        { 65535, 65536 },
-        { 65537, 131072 },
-        { 0x3fffffff, 0x40000000 },
-        { 0x40000001, 0x80000000 },
-        { 0x80000000, 0x80000000 },
+        {0, 1},
+        {1, 1},
+        {2, 2},
+        {3, 4},
+        {4, 4},
+        {5, 8},
+        {63, 64},
+        {64, 64},
+        {65, 128},
+        {65535, 65536},
+        {65537, 131072},
+        {0x3fffffff, 0x40000000},
+        {0x40000001, 0x80000000},
+        {0x80000000, 0x80000000},
     };
     for (size_t i = 0; i < LENGTH(pairs); ++i) {
         cr_assert_eq(base_round_up_power_of_two(pairs[i][0]), pairs[i][1], "%u", pairs[i][0]);
@@ -81,7 +81,7 @@ Test(base, time_goes_forward)
         cr_assert_geq(now, before);
         before = now;
     }
-    nanosleep(&(struct timespec){ .tv_nsec = 5 * MS }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 5 * MS}, NULL);
     cr_assert_geq(base_now_ns() - before, 5 * MS);
 }
 
@@ -119,7 +119,7 @@ struct meeting {
 
 static void open_meeting(struct meeting *meeting)
 {
-    *meeting = (struct meeting){ .mutex = PTHREAD_MUTEX_INITIALIZER };
+    *meeting = (struct meeting){.mutex = PTHREAD_MUTEX_INITIALIZER};
     cr_assert(base_cond_init(&meeting->cond));
 }
 
@@ -128,7 +128,7 @@ static void *arrive(void *argument)
     struct meeting *meeting = argument;
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    nanosleep(&(struct timespec){ .tv_nsec = 20 * MS }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 20 * MS}, NULL);
     pthread_mutex_lock(&meeting->mutex);
     for (int number = 1; number < NSIG; ++number) {
         meeting->blocked[number] = sigismember(&mask, number) == 1;
@@ -172,8 +172,8 @@ Test(base, A31_a_wait_for_a_deadline_that_passed_ends_at_once)
 
 Test(base, A31_a_wait_ends_when_signalled_even_one_for_ever)
 {
-    static const uint64_t timeouts[] = { BASE_FOREVER, BASE_FOREVER - 1, BASE_FOREVER / 2,
-                                         60000ull * MS };
+    static const uint64_t timeouts[] = {BASE_FOREVER, BASE_FOREVER - 1, BASE_FOREVER / 2,
+                                        60000ull * MS};
     for (size_t i = 0; i < LENGTH(timeouts); ++i) {
         struct meeting meeting;
         pthread_t thread;
@@ -199,8 +199,8 @@ Test(base, a_thread_takes_no_signals_and_its_starter_keeps_its_own)
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     cr_assert(meet(&meeting, BASE_FOREVER));
     pthread_join(thread, NULL);
-    static const int asynchronous[] = { SIGINT,  SIGTERM, SIGHUP,  SIGALRM,
-                                        SIGCHLD, SIGUSR1, SIGUSR2, SIGPIPE };
+    static const int asynchronous[] = {SIGINT,  SIGTERM, SIGHUP,  SIGALRM,
+                                       SIGCHLD, SIGUSR1, SIGUSR2, SIGPIPE};
     for (size_t i = 0; i < LENGTH(asynchronous); ++i) {
         cr_assert(meeting.blocked[asynchronous[i]], "signal %d", asynchronous[i]);
         cr_assert_eq(sigismember(&before, asynchronous[i]), sigismember(&after, asynchronous[i]));

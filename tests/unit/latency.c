@@ -5,16 +5,16 @@
 
 Test(latency, nothing_gives_nothing)
 {
-    struct latency latency = { 0 };
+    struct latency latency = {0};
     cr_assert_eq(latency_at(&latency, 0.5), 0);
     cr_assert_eq(latency.max, 0);
 }
 
 Test(latency, one_time_is_every_percentile)
 {
-    static const uint64_t times[] = { 0, 1, 31, 32, 33, 1000, 123456789, UINT64_MAX };
+    static const uint64_t times[] = {0, 1, 31, 32, 33, 1000, 123456789, UINT64_MAX};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
-        struct latency latency = { 0 };
+        struct latency latency = {0};
         latency_add(&latency, times[i]);
         cr_assert_eq(latency_at(&latency, 0.0), times[i]);
         cr_assert_eq(latency_at(&latency, 0.5), times[i]);
@@ -25,8 +25,8 @@ Test(latency, one_time_is_every_percentile)
 /* Of the times base, 2 * base, ... 1000 * base. */
 static void check_percentiles(uint64_t base)
 {
-    static const double parts[] = { 0.01, 0.1, 0.5, 0.9, 0.99, 0.999 };
-    struct latency latency = { 0 };
+    static const double parts[] = {0.01, 0.1, 0.5, 0.9, 0.99, 0.999};
+    struct latency latency = {0};
     for (uint64_t i = 1; i <= 1000; i++) {
         latency_add(&latency, i * base);
     }

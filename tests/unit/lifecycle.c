@@ -9,12 +9,12 @@ enum { YES = true, NO = false };
 
 /* launch, activate, deactivate, reactivate, send, receive, terminate */
 static const bool allowed[][7] = {
-    [GYRE_CREATED] = { YES, NO, NO, NO, NO, NO, YES },
-    [GYRE_LAUNCHED] = { NO, YES, NO, NO, YES, YES, YES },
-    [GYRE_ACTIVE] = { NO, NO, YES, NO, YES, YES, YES },
-    [GYRE_DEACTIVATED] = { NO, NO, NO, YES, YES, YES, YES },
-    [GYRE_TERMINATING] = { NO, NO, NO, NO, NO, YES, YES },
-    [GYRE_TERMINATED] = { NO, NO, NO, NO, NO, YES, YES },
+    [GYRE_CREATED] = {YES, NO, NO, NO, NO, NO, YES},
+    [GYRE_LAUNCHED] = {NO, YES, NO, NO, YES, YES, YES},
+    [GYRE_ACTIVE] = {NO, NO, YES, NO, YES, YES, YES},
+    [GYRE_DEACTIVATED] = {NO, NO, NO, YES, YES, YES, YES},
+    [GYRE_TERMINATING] = {NO, NO, NO, NO, NO, YES, YES},
+    [GYRE_TERMINATED] = {NO, NO, NO, NO, NO, YES, YES},
 };
 
 static void expect_row(gyre_state state)

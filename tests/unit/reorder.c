@@ -41,7 +41,7 @@ static void sent(struct reorder *reorder, uint64_t line)
 
 static struct reorder_match replied(struct reorder *reorder, uint64_t line, const char *text)
 {
-    struct reorder_match match = { 0 };
+    struct reorder_match match = {0};
     cr_assert(reorder_reply(reorder, line + 1000, text, text ? strlen(text) : 0, &match));
     cr_assert_eq(match.line, line);
     cr_assert_eq(match.sent_ns, line * 10);
@@ -222,7 +222,7 @@ static void add_range(void *user, uint64_t first, uint64_t last)
 Test(reorder, lines_without_a_reply_are_named_as_ranges)
 {
     struct reorder *reorder = make(16, 1, false);
-    const uint64_t lines[] = { 1, 2, 3, 5, 6, 9 };
+    const uint64_t lines[] = {1, 2, 3, 5, 6, 9};
     for (size_t i = 0; i < 6; i++) {
         sent(reorder, lines[i]);
     }
@@ -239,7 +239,7 @@ Test(reorder, lines_without_a_reply_are_named_as_ranges)
 
 static void *tell_the_id_late(void *argument)
 {
-    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     reorder_sent(argument, 1001);
     return NULL;
 }
@@ -259,7 +259,7 @@ Test(reorder, a_reply_before_its_id_is_known_waits_for_it)
 
 static void *give_up_late(void *argument)
 {
-    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     reorder_not_sent(argument);
     return NULL;
 }

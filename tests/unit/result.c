@@ -13,7 +13,7 @@ static const struct {
     const char *name;
     int value;
 } results[] = {
-#define X(name, value, sentence) { "GYRE_" #name, value },
+#define X(name, value, sentence) {"GYRE_" #name, value},
     GYRE_RESULTS(X)
 #undef X
 };
@@ -51,7 +51,7 @@ Test(result, each_has_a_name_and_a_sentence_of_its_own)
 
 Test(result, an_unknown_value_has_a_name_and_a_sentence_too)
 {
-    static const int unknown[] = { LENGTH(results), 12345, -1 };
+    static const int unknown[] = {LENGTH(results), 12345, -1};
     for (size_t i = 0; i < LENGTH(unknown); ++i) {
         cr_assert_str_eq(gyre_result_name((gyre_result)unknown[i]), "GYRE_RESULT_UNKNOWN");
         cr_assert_str_not_empty(gyre_result_text((gyre_result)unknown[i]));
@@ -74,8 +74,8 @@ static void hear(void *user, gyre_log_level level, const char *message)
 
 Test(log, a_sentence_reaches_the_callback_with_its_level)
 {
-    struct heard heard = { 0 };
-    struct log log = { .callback = hear, .user = &heard, .level = GYRE_LOG_DEBUG };
+    struct heard heard = {0};
+    struct log log = {.callback = hear, .user = &heard, .level = GYRE_LOG_DEBUG};
     log_say(&log, GYRE_LOG_INFO, "%s: %d of %u", "vector_add", -1, 2u);
     cr_assert_eq(heard.count, 1);
     cr_assert_eq(heard.level, GYRE_LOG_INFO);
@@ -86,10 +86,8 @@ Test(log, a_threshold_keeps_out_what_is_less_urgent)
 {
     for (int threshold = GYRE_LOG_ERROR; threshold <= GYRE_LOG_DEBUG; ++threshold) {
         for (int level = GYRE_LOG_ERROR; level <= GYRE_LOG_DEBUG; ++level) {
-            struct heard heard = { 0 };
-            struct log log = { .callback = hear,
-                               .user = &heard,
-                               .level = (gyre_log_level)threshold };
+            struct heard heard = {0};
+            struct log log = {.callback = hear, .user = &heard, .level = (gyre_log_level)threshold};
             log_say(&log, (gyre_log_level)level, "x");
             cr_assert_eq(heard.count, level <= threshold);
         }
@@ -98,8 +96,8 @@ Test(log, a_threshold_keeps_out_what_is_less_urgent)
 
 Test(log, without_a_threshold_warnings_are_heard_and_nothing_below)
 {
-    struct heard heard = { 0 };
-    struct log log = { .callback = hear, .user = &heard };
+    struct heard heard = {0};
+    struct log log = {.callback = hear, .user = &heard};
     log_say(&log, GYRE_LOG_INFO, "x");
     log_say(&log, GYRE_LOG_DEBUG, "x");
     cr_assert_eq(heard.count, 0);
@@ -110,15 +108,15 @@ Test(log, without_a_threshold_warnings_are_heard_and_nothing_below)
 
 Test(log, without_a_callback_nothing_is_said)
 {
-    struct log log = { .level = GYRE_LOG_DEBUG };
+    struct log log = {.level = GYRE_LOG_DEBUG};
     log_say(&log, GYRE_LOG_ERROR, "x");
     cr_assert_eq(log_fail(&log, GYRE_ERROR_FULL, "x"), GYRE_ERROR_FULL);
 }
 
 Test(log, a_failure_is_said_as_an_error_and_its_result_comes_back)
 {
-    struct heard heard = { 0 };
-    struct log log = { .callback = hear, .user = &heard, .level = GYRE_LOG_ERROR };
+    struct heard heard = {0};
+    struct log log = {.callback = hear, .user = &heard, .level = GYRE_LOG_ERROR};
     cr_assert_eq(log_fail(&log, GYRE_ERROR_STATE, "'%s' is %s", "a", "ACTIVE"), GYRE_ERROR_STATE);
     cr_assert_eq(heard.level, GYRE_LOG_ERROR);
     cr_assert_str_eq(heard.line, "'a' is ACTIVE");
@@ -129,8 +127,8 @@ Test(log, a_sentence_too_long_is_cut_not_dropped)
     char text[5000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    struct heard heard = { 0 };
-    struct log log = { .callback = hear, .user = &heard };
+    struct heard heard = {0};
+    struct log log = {.callback = hear, .user = &heard};
     log_say(&log, GYRE_LOG_ERROR, "%s", text);
     cr_assert_eq(heard.count, 1);
     cr_assert_gt(strlen(heard.line), 500);

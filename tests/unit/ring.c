@@ -1,5 +1,5 @@
-/* engine/ring: the host's side of the rings, against a device that the test plays: first word by word, honest and
- * hostile, then one that takes the steps of shaders/gyre/kernel.glsl. */
+/* engine/ring: the host's side of the rings, against a device that the test plays: first word by
+ * word, honest and hostile, then one that takes the steps of shaders/gyre/kernel.glsl. */
 #include "ring.h"
 
 #include <criterion/criterion.h>
@@ -12,13 +12,13 @@
 #define NEAR_WRAP (UINT32_MAX - 999) /* 2^32 - 1000 */
 #define PAYLOAD 24u
 
-static const uint32_t sizes[] = { 1, 2, 8, 64 };
+static const uint32_t sizes[] = {1, 2, 8, 64};
 
 static struct played_outcome no_handler(void *user, const struct played_message *message)
 {
     (void)user;
     (void)message;
-    return (struct played_outcome){ 0 };
+    return (struct played_outcome){0};
 }
 
 /* The words and rings of one workgroup; the tests below write the device's words themselves. */
@@ -48,7 +48,7 @@ static void write_one(struct ring_input *ring, uint64_t id)
 {
     unsigned char payload[PAYLOAD];
     memset(payload, (int)(id & 0xff), sizeof payload);
-    ring_input_write(ring, &(struct ring_message){ .id = id }, payload, sizeof payload);
+    ring_input_write(ring, &(struct ring_message){.id = id}, payload, sizeof payload);
 }
 
 /* What an honest device does to answer with `id`. */
@@ -66,7 +66,7 @@ static void answer_one(struct played_device *device, uint64_t id)
 
 static void expect_one(struct played_device *device, uint64_t id)
 {
-    struct ring_message message = { 0 };
+    struct ring_message message = {0};
     const void *payload = NULL;
     cr_assert_eq(ring_output_peek(&device->output, false, &message, &payload), RING_MESSAGE);
     cr_assert_eq(message.id, id);
@@ -80,7 +80,7 @@ static void expect_one(struct played_device *device, uint64_t id)
 static void expect_peek(struct played_device *device, bool settled, enum ring_peek result,
                         bool has_payload)
 {
-    struct ring_message message = { 0 };
+    struct ring_message message = {0};
     const void *payload = &message;
     uint32_t head = device->output.head;
     cr_assert_eq(ring_output_peek(&device->output, settled, &message, &payload), result);
@@ -153,7 +153,7 @@ Test(ring_input, a_message_without_payload_is_a_header)
     open_rings(&device, 2, 7);
     struct gyre_Header *slot = input_header(&device.input[0], 7);
     memset(slot + 1, 0xee, PAYLOAD);
-    ring_input_write(&device.input[0], &(struct ring_message){ .id = 3 }, "", 0);
+    ring_input_write(&device.input[0], &(struct ring_message){.id = 3}, "", 0);
     cr_assert_eq(slot->sequence, 8);
     cr_assert_eq(*(unsigned char *)(slot + 1), 0xee);
     played_close(&device);
@@ -233,7 +233,8 @@ Test(ring_input, slots_come_back_as_the_device_consumes_across_the_wrap)
     }
 }
 
-/* Every head that a hostile device may write, for every fill of a small ring, where the indices wrap. */
+/* Every head that a hostile device may write, for every fill of a small ring, where the indices
+ * wrap. */
 Test(ring_input, a_head_that_cannot_be_is_refused_and_changes_nothing)
 {
     struct played_device device;
@@ -258,7 +259,7 @@ Test(ring_input, a_head_that_cannot_be_is_refused_and_changes_nothing)
 
 Test(ring_input, a_head_far_away_is_refused)
 {
-    static const uint32_t distances[] = { 5, 64, 0x7fffffff, 0x80000000, 0x80000001, UINT32_MAX };
+    static const uint32_t distances[] = {5, 64, 0x7fffffff, 0x80000000, 0x80000001, UINT32_MAX};
     struct played_device device;
     open_rings(&device, 4, NEAR_WRAP);
     struct ring_input *ring = &device.input[0];
@@ -355,7 +356,7 @@ Test(ring_output, a_message_comes_with_every_field_of_its_header)
         .position = 0x12345678,
     };
     device.status->output_tail = 0;
-    struct ring_message message = { 0 };
+    struct ring_message message = {0};
     const void *payload = NULL;
     cr_assert_eq(ring_output_peek(&device.output, false, &message, &payload), RING_MESSAGE);
     cr_assert_eq(payload, header + 1);
@@ -432,7 +433,7 @@ Test(ring_output, a_tail_that_cannot_be_is_refused_and_changes_nothing)
 
 Test(ring_output, a_tail_that_comes_to_its_senses_is_believed_again)
 {
-    static const uint32_t lies[] = { 5, 0x7fffffff, 0x80000000, UINT32_MAX };
+    static const uint32_t lies[] = {5, 0x7fffffff, 0x80000000, UINT32_MAX};
     struct played_device device;
     open_rings(&device, 4, UINT32_MAX);
     answer_one(&device, 9);
@@ -548,7 +549,8 @@ Test(ring_output, A21_any_header_gives_fields_in_their_range_or_is_corrupt)
     played_close(&device);
 }
 
-/* The loop of host and device, on one thread, in random order: 4 lanes, withdrawals, cut messages. */
+/* The loop of host and device, on one thread, in random order: 4 lanes, withdrawals, cut messages.
+ */
 
 struct loop {
     struct played_device device;
@@ -575,13 +577,13 @@ static struct played_outcome complement(void *user, const struct played_message 
     struct loop *loop = user;
     if (draw(&loop->random, 8) == 0 && (message->flags & GYRE_FLAG_REDELIVERED) == 0) {
         memset(message->out[0], 0xcc, PAYLOAD);
-        return (struct played_outcome){ .cut = true };
+        return (struct played_outcome){.cut = true};
     }
     for (size_t i = 0; i < PAYLOAD; ++i) {
         ((unsigned char *)message->out[0])[i] =
             (unsigned char)~((const unsigned char *)message->in)[i];
     }
-    return (struct played_outcome){ .sends = 1 };
+    return (struct played_outcome){.sends = 1};
 }
 
 static void send_some(struct loop *loop)
@@ -593,7 +595,7 @@ static void send_some(struct loop *loop)
         unsigned char payload[PAYLOAD];
         memset(payload, (int)(loop->next_id & 0xff), sizeof payload);
         uint32_t priority = lane * 64 + draw(&loop->random, 64);
-        ring_input_write(ring, &(struct ring_message){ .id = loop->next_id, .priority = priority },
+        ring_input_write(ring, &(struct ring_message){.id = loop->next_id, .priority = priority},
                          payload, sizeof payload);
         uint32_t held = loop->waiting_count[lane]++;
         cr_assert_lt(held, LENGTH(loop->waiting[lane]));
@@ -604,7 +606,7 @@ static void send_some(struct loop *loop)
 
 static void read_some(struct loop *loop)
 {
-    struct ring_message message = { 0 };
+    struct ring_message message = {0};
     const void *payload = NULL;
     for (uint32_t count = draw(&loop->random, 6); count > 0; --count) {
         enum ring_peek result = ring_output_peek(&loop->device.output, true, &message, &payload);
@@ -660,7 +662,7 @@ static void run_loop(uint32_t size, uint32_t first_index, uint32_t seed)
 {
     static struct loop state;
     struct loop *loop = &state;
-    *loop = (struct loop){ .random = seed };
+    *loop = (struct loop){.random = seed};
     cr_assert(played_open(&loop->device, &(struct played_params){
                                              .input_size = size,
                                              .output_size = size,
@@ -688,7 +690,8 @@ static void run_loop(uint32_t size, uint32_t first_index, uint32_t seed)
     }
     expect_peek(&loop->device, true, RING_EMPTY, false);
     cr_assert_gt(loop->answers, 1000);
-    /* With one output slot a residency answers one message, and a cut one is its first: refused, not done again. */
+    /* With one output slot a residency answers one message, and a cut one is its first: refused,
+     * not done again. */
     cr_assert_eq(loop->redelivered > 0, size > 1);
     cr_assert_lt(loop->device.output.head, first_index, "the indices must have wrapped");
     played_close(&loop->device);

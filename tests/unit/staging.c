@@ -1,5 +1,5 @@
-/* engine/staging: strict priority, first in first out among equals, bounded. The cases that have a name; whatever has
- * none is left to staging_property.c. */
+/* engine/staging: strict priority, first in first out among equals, bounded. The cases that have a
+ * name; whatever has none is left to staging_property.c. */
 #include "staging.h"
 
 #include <criterion/criterion.h>
@@ -99,8 +99,8 @@ Test(staging, A13_any_two_priorities_are_told_apart)
 
 Test(staging, A14_urgent_ones_go_first_whatever_the_order_of_sending)
 {
-    static const uint32_t sent[] = { 64, 255, 128, 224, 0, 223 };
-    static const uint32_t processed[] = { 255, 224, 223, 128, 64, 0 };
+    static const uint32_t sent[] = {64, 255, 128, 224, 0, 223};
+    static const uint32_t processed[] = {255, 224, 223, 128, 64, 0};
     struct staging staging;
     staging_init(&staging, 8, 0, 0);
     for (size_t i = 0; i < LENGTH(sent); ++i) {
@@ -163,7 +163,7 @@ Test(staging, A15_equals_keep_their_order_between_others)
 
 Test(staging, A23_a_capacity_of_C_holds_exactly_C)
 {
-    static const uint64_t capacities[] = { 1, 2, 3, 64, 1000 };
+    static const uint64_t capacities[] = {1, 2, 3, 64, 1000};
     for (size_t i = 0; i < LENGTH(capacities); ++i) {
         struct staging staging;
         staging_init(&staging, capacities[i], 2, 16);
@@ -263,11 +263,12 @@ Test(staging, what_is_put_back_goes_before_equals_that_came_meanwhile)
     staging_finish(&staging);
 }
 
-/* As several workgroups give them back: one window after the other. Every order of four, of two priorities. */
+/* As several workgroups give them back: one window after the other. Every order of four, of two
+ * priorities. */
 Test(staging, A6_what_is_put_back_in_any_order_keeps_the_order_of_sending)
 {
     for (uint32_t code = 0; code < 4 * 4 * 4 * 4; ++code) {
-        uint32_t order[] = { code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6 & 3 };
+        uint32_t order[] = {code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6 & 3};
         if ((1u << order[0] | 1u << order[1] | 1u << order[2] | 1u << order[3]) != 15) {
             continue; /* not a permutation */
         }
@@ -329,7 +330,7 @@ Test(staging, any_entry_can_be_removed)
         for (uint64_t removed = 0; removed < count; ++removed) {
             struct staging staging;
             staging_init(&staging, 8, 0, 0);
-            struct staging_entry *entries[4] = { 0 };
+            struct staging_entry *entries[4] = {0};
             for (uint64_t id = 0; id < count; ++id) {
                 entries[id] = add(&staging, 63, id);
             }
@@ -377,18 +378,19 @@ Test(staging, a_new_entry_is_blank_whatever_it_was_before)
     staging_recycle(&staging, entry);
     entry = staging_new(&staging);
     cr_assert_not_null(entry);
-    const struct staging_entry blank = { 0 };
+    const struct staging_entry blank = {0};
     cr_assert_arr_eq((unsigned char *)entry, (const unsigned char *)&blank,
                      offsetof(struct staging_entry, payload));
     cr_assert_eq(entry->payload, payload);
     staging_finish(&staging);
 }
 
-/* Full of distinct bytes, no payload has a byte of another one: sizes around the alignment and around a block. */
+/* Full of distinct bytes, no payload has a byte of another one: sizes around the alignment and
+ * around a block. */
 Test(staging, every_entry_has_a_payload_of_its_own)
 {
-    static const size_t payload_sizes[] = { 0,    1,      4,      15,     16,    17,
-                                            1000, 200000, 262080, 262144, 300001 };
+    static const size_t payload_sizes[] = {0,    1,      4,      15,     16,    17,
+                                           1000, 200000, 262080, 262144, 300001};
     for (size_t i = 0; i < LENGTH(payload_sizes); ++i) {
         struct staging staging;
         staging_init(&staging, 10, 3, payload_sizes[i]);
@@ -431,8 +433,8 @@ Test(staging, a_payload_survives_staging_taking_and_putting_back)
 
 Test(staging, the_pool_ends_at_its_bound_and_goes_on_when_entries_come_back)
 {
-    static const uint64_t capacities[] = { 1, 3, 5000,
-                                           20000 }; /* the last two take more than one block */
+    static const uint64_t capacities[] = {1, 3, 5000,
+                                          20000}; /* the last two take more than one block */
     for (size_t i = 0; i < LENGTH(capacities); ++i) {
         struct staging staging;
         uint64_t bound = capacities[i] + 7;
@@ -487,8 +489,8 @@ Test(staging, finish_frees_what_is_staged_and_taken_and_may_come_twice)
     staging_finish(&staging);
 }
 
-/* Nanoseconds per operation with `staged` messages in it, the best of some rounds: every operation, on a queue that
- * keeps its length. */
+/* Nanoseconds per operation with `staged` messages in it, the best of some rounds: every operation,
+ * on a queue that keeps its length. */
 static double cost(uint64_t staged)
 {
     enum { ROUNDS = 7, STEPS = 20000 };
@@ -523,7 +525,8 @@ static double cost(uint64_t staged)
     return (double)best / (STEPS * 10.0);
 }
 
-/* What grew with the number staged would be 1000 times as slow, where a larger cache footprint costs a few times. */
+/* What grew with the number staged would be 1000 times as slow, where a larger cache footprint
+ * costs a few times. */
 Test(staging, a_million_staged_cost_per_operation_what_a_thousand_cost)
 {
     double thousand = cost(1000);

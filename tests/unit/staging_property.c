@@ -1,5 +1,6 @@
-/* engine/staging against a model: random operations on both, a sorted array beside the real thing. A sequence that tells
- * them apart is shrunk and printed. Broken variants of staging prove that the search finds what it is there to find.
+/* engine/staging against a model: random operations on both, a sorted array beside the real thing.
+ * A sequence that tells them apart is shrunk and printed. Broken variants of staging prove that the
+ * search finds what it is there to find.
  *
  * GYRE_TEST_SEED and GYRE_TEST_SEQUENCES choose other sequences, and more of them. */
 #include "staging.h"
@@ -33,7 +34,7 @@ struct subject {
     .put_back = staging_put_back, .peek = staging_peek, .take = staging_take, \
     .peek_lowest = staging_peek_lowest, .remove = staging_remove
 
-static const struct subject real = { .name = "staging", REAL };
+static const struct subject real = {.name = "staging", REAL};
 
 enum kind {
     ADD,
@@ -168,7 +169,7 @@ static struct staging_entry *make(struct run *run)
     if (!must(run, !is_live(run, entry), "new gives an entry that is in use")) {
         return NULL;
     }
-    const struct staging_entry blank = { 0 };
+    const struct staging_entry blank = {0};
     must(run, memcmp(entry, &blank, offsetof(struct staging_entry, payload)) == 0,
          "new gives an entry that is not blank");
     return entry;
@@ -183,7 +184,7 @@ static void do_add(struct run *run, uint32_t priority)
     entry->priority = priority;
     entry->id = run->next_id++;
     memcpy(entry->payload, &entry->id, sizeof entry->id);
-    struct modelled what = { .id = entry->id, .priority = priority, .entry = entry };
+    struct modelled what = {.id = entry->id, .priority = priority, .entry = entry};
     run->subject->add(&run->staging, entry);
     insert(run->staged, &run->staged_count, first_below(run, priority), what);
 }
@@ -304,7 +305,7 @@ static void compare(struct run *run)
 /* True if the subject does what the model does. */
 static bool agrees(const struct subject *subject, const struct sequence *sequence, struct run *run)
 {
-    *run = (struct run){ .subject = subject, .sequence = sequence };
+    *run = (struct run){.subject = subject, .sequence = sequence};
     staging_init(&run->staging, sequence->capacity, sequence->beyond, sizeof(uint64_t));
     for (uint32_t i = 0; i < sequence->length && !run->differs; ++i) {
         step(run, sequence->operations[i]);
@@ -328,10 +329,11 @@ static uint32_t draw(uint64_t *state, uint32_t below)
     return (uint32_t)((*state >> 33) % below);
 }
 
-/* A sequence keeps to a few priorities, so that equals meet; some lie where a word of the bitmap ends. */
+/* A sequence keeps to a few priorities, so that equals meet; some lie where a word of the bitmap
+ * ends. */
 static void generate(struct sequence *sequence, uint64_t seed)
 {
-    static const uint32_t edges[] = { 0, 63, 64, 127, 128, 191, 192, 255 };
+    static const uint32_t edges[] = {0, 63, 64, 127, 128, 191, 192, 255};
     uint64_t state = seed * 0x9e3779b97f4a7c15u + 1;
     uint32_t palette[6];
     uint32_t colours = 1 + draw(&state, LENGTH(palette));
@@ -575,21 +577,21 @@ static void add_by_band(struct staging *staging, struct staging_entry *entry)
 #pragma clang diagnostic ignored "-Winitializer-overrides"
 #endif
 static const struct subject broken[] = {
-    { REAL, .name = "last in, first out", .add = put_before_equals },
-    { REAL, .name = "put back behind its equals", .put_back = staging_add },
-    { REAL, .name = "put back before its equals", .put_back = put_before_equals },
-    { REAL, .name = "bands for priorities", .add = add_by_band },
-    { REAL, .name = "an entry leaks", .recycle = recycle_nothing },
-    { REAL, .name = "an entry is recycled twice", .recycle = recycle_twice },
-    { REAL, .name = "a new entry is not blank", .new_entry = new_with_old_priority },
-    { REAL, .name = "the pool has no bound", .new_entry = new_without_bound },
-    { REAL, .name = "the bitmap keeps a priority", .remove = remove_without_the_bitmap },
-    { REAL, .name = "the bitmap loses a priority", .remove = remove_all_of_its_word },
-    { REAL, .name = "a link is wrong", .remove = remove_without_the_last_link },
-    { REAL, .name = "the count is wrong", .remove = remove_uncounted },
-    { REAL, .name = "the youngest of the lowest is dropped", .peek_lowest = peek_lowest_youngest },
-    { REAL, .name = "a word of the bitmap hides another", .peek = peek_of_the_first_word },
-    { REAL, .name = "the youngest is taken", .take = take_youngest },
+    {REAL, .name = "last in, first out", .add = put_before_equals},
+    {REAL, .name = "put back behind its equals", .put_back = staging_add},
+    {REAL, .name = "put back before its equals", .put_back = put_before_equals},
+    {REAL, .name = "bands for priorities", .add = add_by_band},
+    {REAL, .name = "an entry leaks", .recycle = recycle_nothing},
+    {REAL, .name = "an entry is recycled twice", .recycle = recycle_twice},
+    {REAL, .name = "a new entry is not blank", .new_entry = new_with_old_priority},
+    {REAL, .name = "the pool has no bound", .new_entry = new_without_bound},
+    {REAL, .name = "the bitmap keeps a priority", .remove = remove_without_the_bitmap},
+    {REAL, .name = "the bitmap loses a priority", .remove = remove_all_of_its_word},
+    {REAL, .name = "a link is wrong", .remove = remove_without_the_last_link},
+    {REAL, .name = "the count is wrong", .remove = remove_uncounted},
+    {REAL, .name = "the youngest of the lowest is dropped", .peek_lowest = peek_lowest_youngest},
+    {REAL, .name = "a word of the bitmap hides another", .peek = peek_of_the_first_word},
+    {REAL, .name = "the youngest is taken", .take = take_youngest},
 };
 
 Test(staging_property, every_seeded_bug_is_found_and_shrunk)
