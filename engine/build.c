@@ -138,6 +138,16 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
     };
 }
 
+/* No slot may look whole before it was written: a sequence is the slot's index + 1, and memory of
+ * zeroes would do for the last index before the wrap. */
+static void clear_slots(const struct buffer *buffer, uint32_t stride, uint32_t first)
+{
+    unsigned char *slots = buffer->mapped;
+    for (VkDeviceSize at = 0; at + stride <= buffer->size; at += stride) {
+        ((struct gyre_Header *)(void *)(slots + at))->sequence = first;
+    }
+}
+
 static gyre_result create_groups(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
@@ -156,6 +166,9 @@ static gyre_result create_groups(struct gyre_kernel *kernel)
         }
         init_group(kernel, i);
     }
+    const struct spirv_info *info = &build->program.info;
+    clear_slots(&build->input, info->input.stride, kernel->params.first_index);
+    clear_slots(&build->output, info->output.stride, kernel->params.first_index);
     return GYRE_OK;
 }
 

@@ -34,7 +34,15 @@ static bool make_directories(char *path)
             return false;
         }
     }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
+    struct stat existing;
+    if (mkdir(path, 0700) == 0) {
+        return true;
+    }
+    if (errno != EEXIST || stat(path, &existing) != 0) {
+        return false;
+    }
+    errno = ENOTDIR; /* for the sentence, if so */
+    return S_ISDIR(existing.st_mode);
 }
 
 static char *join(const char *directory, const char *name)

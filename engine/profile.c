@@ -1,5 +1,6 @@
 #include "profile.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,19 +21,17 @@ struct question_words {
 struct answer_words {
     uint32_t here;
     uint32_t seen;
-    uint32_t polls;
     uint32_t trips;
     uint32_t peak;
 };
 
 #define LOOP_TRIPS 200000u /* three times the one limit that is known */
-#define LIVE_TRIPS \
-    200000u /* some ms; the host needs microseconds, unless its processor is taken away */
-#define POLLS_PER_TRIP 16u
+/* A look takes a millisecond or two, and the host needs microseconds; but others may have its
+ * processor, so looks get longer, up to some 50 ms. */
+#define LIVE_TRIPS 100000u
+#define LIVE_TRIPS_MOST 3200000u
 #define LIVE_HERE_NS 200000000u /* a driver that compiles at the first dispatch takes its time */
-#define LIVE_LOOKS 20
-#define WATCH_LOOKS 3
-#define WATCH_NS 50000u
+#define LIVE_LOOKS 12
 #define CROWD_GROUPS 64u
 #define CROWD_POLLS 5000u
 #define CROWD_ROUNDS 10
@@ -249,7 +248,6 @@ static gyre_result measure_crowd(struct probe *probe, gyre_profile *profile)
 struct sighting {
     bool to_device;
     bool to_host;
-    uint64_t poll_ns_x1000; /* 0: not measured */
 };
 
 static bool runs(const struct probe *probe)
@@ -257,28 +255,14 @@ static bool runs(const struct probe *probe)
     return probe->device->vk.vkGetFenceStatus(probe->device->handle, probe->fence) == VK_NOT_READY;
 }
 
-/* How fast the device polls, by its own count. */
-static uint64_t watch_polls(const struct probe *probe)
-{
-    const struct answer_words *answer = answer_of(probe);
-    uint32_t before = shared_load_relaxed(&answer->polls);
-    uint64_t began = base_now_ns();
-    while (base_now_ns() - began < WATCH_NS) {
-        base_pause();
-    }
-    uint64_t polls = (uint64_t)(shared_load_relaxed(&answer->polls) - before) * POLLS_PER_TRIP;
-    uint64_t took = base_now_ns() - began;
-    return runs(probe) && polls ? took * 1000 / polls : 0;
-}
-
 /* The device says that it runs, then the host raises the flag. Both directions are seen working, or
  * not. */
-static gyre_result look_once(struct probe *probe, bool watch, struct sighting *sighting)
+static gyre_result look_once(struct probe *probe, uint32_t trips, struct sighting *sighting)
 {
     const struct answer_words *answer = answer_of(probe);
     memset(probe->to_host.mapped, 0, (size_t)probe->to_host.size);
     shared_store_release(probe->to_device.mapped, 0);
-    gyre_result result = device_check(probe->device, submit(probe, LIVE, LIVE_TRIPS, 1));
+    gyre_result result = device_check(probe->device, submit(probe, LIVE, trips, 1));
     if (result != GYRE_OK) {
         return result;
     }
@@ -286,10 +270,9 @@ static gyre_result look_once(struct probe *probe, bool watch, struct sighting *s
     bool running = true;
     while (shared_load_acquire(&answer->here) == 0 && running && base_remaining_ns(deadline)) {
         running = runs(probe);
-        base_pause();
+        sched_yield(); /* the device may be a thread of ours that wants this processor */
     }
     sighting->to_host = running && shared_load_acquire(&answer->here) != 0;
-    sighting->poll_ns_x1000 = sighting->to_host && watch ? watch_polls(probe) : 0;
     shared_store_release(probe->to_device.mapped, 1);
     result = await(probe);
     sighting->to_device = result == GYRE_OK && sighting->to_host &&
@@ -302,18 +285,13 @@ static gyre_result look_once(struct probe *probe, bool watch, struct sighting *s
 static gyre_result measure_live(struct probe *probe, struct sighting *best)
 {
     gyre_result result = GYRE_OK;
+    uint32_t trips = LIVE_TRIPS;
     for (int look = 0; look < LIVE_LOOKS && result == GYRE_OK && !best->to_device; ++look) {
         struct sighting sighting = {0};
-        result = look_once(probe, false, &sighting);
+        result = look_once(probe, trips, &sighting);
+        trips = trips < LIVE_TRIPS_MOST ? trips * 2 : trips;
         best->to_device = sighting.to_device;
         best->to_host = best->to_host || sighting.to_host;
-    }
-    for (int look = 0;
-         look < WATCH_LOOKS && result == GYRE_OK && best->to_device && !best->poll_ns_x1000;
-         ++look) {
-        struct sighting sighting = {0};
-        result = look_once(probe, true, &sighting);
-        best->poll_ns_x1000 = sighting.poll_ns_x1000;
     }
     return result;
 }
@@ -344,9 +322,6 @@ static gyre_result measure_memory_types(struct device *device, gyre_profile *pro
         profile->memory_types[type].probed = true;
         profile->memory_types[type].live_to_device = sighting.to_device;
         profile->memory_types[type].live_to_host = sighting.to_host;
-        if (type == profile->memory_to_device) {
-            profile->poll_ns_x1000 = sighting.poll_ns_x1000;
-        }
         close_probe(&probe);
     }
     return GYRE_OK;

@@ -158,7 +158,8 @@ static void yield(struct carried *carried)
 {
     struct gyre_kernel *kernel = kernel_of(carried);
     pthread_mutex_lock(&kernel->lock);
-    bool runs = kernel->state == GYRE_ACTIVE || (kernel->state == GYRE_TERMINATING && kernel->draining);
+    bool runs = kernel->state == GYRE_ACTIVE ||
+                (kernel->state == GYRE_TERMINATING && kernel->draining);
     if (runs && kernel->in_flight && kernel->live) {
         residency_command(kernel, kernel->serial << 8 | GYRE_COMMAND_YIELD);
     }
@@ -226,8 +227,11 @@ static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32
     count_reason(&kernel->stats.exits, reason);
     outcome->reason = reason;
     outcome->cut = outcome->cut || reason == GYRE_EXIT_CUT;
-    /* Where the driver can end a residency without a word, the device keeps the record while it goes. */
-    if (stamped || kernel->build.program.quirks & GYRE_QUIRK_LOOPS_CUT) {
+    /* Where the driver can end a residency without a word, the device keeps the record while it
+     * goes. */
+    const struct program *program = &kernel->build.program;
+    bool droppable = program->quirks & GYRE_QUIRK_LOOPS_CUT && program->local_count > 1;
+    if (stamped || droppable) {
         outcome->messages += exit.messages;
         outcome->failed += exit.failed;
         outcome->polls += exit.polls;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base.h"
 #include "shared.h"
 
 static struct gyre_Header *header_at(unsigned char *slots, size_t stride, uint32_t size,
@@ -25,6 +26,7 @@ void ring_input_write(struct ring_input *ring, const struct ring_message *messag
                       const void *payload, size_t size)
 {
     struct gyre_Header *header = header_at(ring->slots, ring->stride, ring->size, ring->tail);
+    ASSERT(ring_input_room(ring) > 0);
     memcpy(header + 1, payload, size);
     header->info = message->type | message->priority << GYRE_INFO_PRIORITY_SHIFT |
                    message->flags << GYRE_INFO_FLAGS_SHIFT;
@@ -55,6 +57,7 @@ void ring_input_publish(struct ring_input *ring)
 
 void ring_input_withdraw(struct ring_input *ring)
 {
+    ASSERT(ring->tail != ring->head);
     ring->tail -= 1;
     struct gyre_Header *header = header_at(ring->slots, ring->stride, ring->size, ring->tail);
     /* A stale sequence would make the slot look whole while it is filled again. Relaxed: nobody is

@@ -21,7 +21,7 @@
 
 struct ring_message {
     uint64_t id;
-    uint64_t correlation;
+    uint64_t correlation; /* in; the device gives none back */
     uint32_t type;
     uint32_t priority;
     uint32_t flags;

@@ -60,8 +60,8 @@ struct staging_entry *staging_new(struct staging *staging);
 /* Behind its equals. The caller has seen to the capacity. */
 void staging_add(struct staging *staging, struct staging_entry *entry);
 
-/* Undoes staging_take: among its equals by id, looked for from the front. May exceed the capacity.
- */
+/* Undoes staging_take: goes among its equals by id. O(1) if the newest is given back first; else it
+ * is looked for from the front. May exceed the capacity. */
 void staging_put_back(struct staging *staging, struct staging_entry *entry);
 
 /* The most urgent, oldest first; NULL if nothing is staged. `peek` leaves it. */

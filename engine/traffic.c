@@ -192,7 +192,7 @@ static bool answers_are_full(const struct gyre_kernel *kernel)
     return staging_is_full(&kernel->answers) && !spills;
 }
 
-/* False when the answers are full and something is left. */
+/* False when something is left: the answers are full, or a slot has not come after its tail. */
 static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
 {
     while (kernel->fault == GYRE_OK) {
@@ -201,7 +201,7 @@ static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
         enum ring_peek peeked =
             ring_output_peek(&group->output, !kernel->in_flight, &message, &payload);
         if (peeked == RING_EMPTY) {
-            break;
+            return group->output.tail == group->output.head;
         }
         if (!payload) {
             kernel_fail(kernel,
@@ -210,6 +210,7 @@ static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
             break;
         }
         if (answers_are_full(kernel)) {
+            kernel->held = true;
             return false;
         }
         take_answer(kernel, group, peeked, &message, payload);
@@ -258,9 +259,7 @@ static void collect_group(struct gyre_kernel *kernel, struct group *group)
             return;
         }
     }
-    if (!collect_answers(kernel, group)) {
-        kernel->held = true;
-    } else if (kernel->fault == GYRE_OK) {
+    if (collect_answers(kernel, group) && kernel->fault == GYRE_OK) {
         collect_acknowledgements(kernel, group);
     }
 }
@@ -280,28 +279,76 @@ void traffic_collect(struct gyre_kernel *kernel)
     }
 }
 
-/* Takes back what the device has not consumed. */
+/* Two lists, each newest first by `next`, as one. */
+static struct staging_entry *merge(struct staging_entry *a, struct staging_entry *b)
+{
+    struct staging_entry *first = NULL;
+    struct staging_entry **last = &first;
+    while (a && b) {
+        struct staging_entry **newer = a->id > b->id ? &a : &b;
+        *last = *newer;
+        last = &(*newer)->next;
+        *newer = *last;
+    }
+    *last = a ? a : b;
+    return first;
+}
+
+/* A merge sort whose lists wait in bins by their size. */
+#define BINS 40
+
+static void sort_in(struct staging_entry *bins[BINS], struct staging_entry *entry)
+{
+    entry->next = NULL;
+    uint32_t bin = 0;
+    for (; bins[bin]; ++bin) {
+        entry = merge(bins[bin], entry);
+        bins[bin] = NULL;
+    }
+    bins[bin] = entry;
+}
+
+/* What the device has not consumed, newest first. Within a lane messages lie in the order of their
+ * priorities as well, so each is sorted by itself. */
+static struct staging_entry *withdraw_all(struct gyre_kernel *kernel)
+{
+    struct staging_entry *bins[BINS] = {0};
+    for (uint32_t i = 0; i < kernel->params.workgroups * GYRE_LANES; ++i) {
+        struct group *group = &kernel->build.groups[i / GYRE_LANES];
+        uint32_t lane = i % GYRE_LANES;
+        struct ring_input *ring = &group->input[lane];
+        while (ring->tail != ring->head) {
+            ring_input_withdraw(ring);
+            struct staging_entry **slot = &group->window[lane][ring->tail & (ring->size - 1)];
+            sort_in(bins, *slot);
+            *slot = NULL;
+        }
+    }
+    struct staging_entry *all = NULL;
+    for (size_t bin = 0; bin < BINS; ++bin) {
+        all = merge(bins[bin], all);
+    }
+    return all;
+}
+
+/* Takes back what the device has not consumed, newest first, so that each goes before its equals.
+ */
 static uint64_t empty_windows(struct gyre_kernel *kernel,
                               void (*dispose)(struct staging *, struct staging_entry *))
 {
     uint64_t count = 0;
-    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
-        struct group *group = &kernel->build.groups[i];
-        for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
-            struct ring_input *ring = &group->input[lane];
-            while (ring->tail != ring->head) {
-                ring_input_withdraw(ring);
-                struct staging_entry **slot = &group->window[lane][ring->tail & (ring->size - 1)];
-                dispose(&kernel->staging, *slot);
-                *slot = NULL;
-                count += 1;
-            }
-        }
+    struct staging_entry *all = withdraw_all(kernel);
+    while (all) {
+        struct staging_entry *entry = all;
+        all = entry->next;
+        dispose(&kernel->staging, entry);
+        count += 1;
     }
     return count;
 }
 
-/* A message that was in hand when the driver cut a loop has been begun: its next handler must know. */
+/* A message that was in hand when the driver cut a loop has been begun: its next handler must know.
+ */
 static void mark_begun(struct gyre_kernel *kernel)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 scripts/deps.sh
 # A compiler newer than ours may warn of something new: that must not stop a demonstration.
 cmake --preset release -DGYRE_WERROR=OFF >/dev/null
-cmake --build --preset release -j "$(nproc)"
+cmake --build --preset release -j "$(nproc)" --target gyre-tool samples
 
 bin=build/release/bin
 digits=samples/digits

@@ -18,20 +18,22 @@ static const char doc[] =
     "  dispatch     one submission and one fence for each message, recorded once, waiting by "
     "spinning or by blocking, whichever is faster: what is done without Gyre\n"
     "  roundtrip-1  a resident kernel of one invocation, through gyre_send and gyre_receive\n\n"
-    "Percentiles are exact, over all rounds; the rate is the median of the rounds. With --json: "
-    "{\"gyre\": version, \"device\": {...}, \"cases\": [{\"name\", \"visibility\", \"messages\", "
-    "\"verified\", \"p50_ns\", \"p99_ns\", \"p999_ns\", \"rate_per_s\"}]}, where `verified` "
-    "counts the answers that were checked and right.\n\n"
+    "Percentiles are exact, over all rounds; rates and ratios are medians of the rounds. With "
+    "--json: {\"gyre\": version, \"device\": {...}, \"cases\": [{\"name\", \"visibility\", "
+    "\"messages\", \"verified\", \"p50_ns\", \"p99_ns\", \"p999_ns\", \"rate_per_s\", "
+    "\"p50_of_floor\", \"p50_of_dispatch\"}]}, where `verified` counts the answers that were "
+    "checked and right.\n\n"
     "Exit codes: 0 every answer came and was right; 1 one was wrong or missing; 2 usage; 3 no "
     "usable device.";
 
 enum {
-    ROUNDS = 7,
+    ROUNDS = 40,
     ROUNDS_MAX = 1000,
     WARM_UP = 200, /* messages that begin a round, not counted: threads wake up, caches fill */
-    ROUND_MESSAGES = 100000,
+    ROUND_MESSAGES = 20000,
 };
-#define ROUND_NS UINT64_C(300000000) /* whichever of the two is reached first */
+#define ROUND_NS UINT64_C(40000000)  /* whichever of the two is reached first */
+#define WARM_UP_NS UINT64_C(1000000) /* at least */
 
 static const struct bench_case *const cases[] = {
     &bench_line, &bench_floor, &bench_dispatch_spin, &bench_dispatch_block, &bench_roundtrip_1,
@@ -44,7 +46,7 @@ static const struct argp_option options_table[] = {
      .key = 'c',
      .arg = "NAME",
      .doc = "Only this case; may be given several times"},
-    {.name = "rounds", .key = 'r', .arg = "N", .doc = "Turns of each case, 7 by default"},
+    {.name = "rounds", .key = 'r', .arg = "N", .doc = "Turns of each case, 40 by default"},
     {0},
 };
 
@@ -111,6 +113,7 @@ struct record {
     uint64_t verified;
     uint64_t serial;
     double *rates; /* of the rounds */
+    double *p50s;  /* likewise, in nanoseconds */
     uint32_t rounds;
     /* Found at the end. */
     uint64_t p50;
@@ -179,15 +182,40 @@ static void count(struct record *record, uint64_t time, bool right)
     record->verified += right ? 1 : 0;
 }
 
+static int compare_times(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bool warm_up(struct record *record)
+{
+    const uint64_t began = base_now_ns();
+    for (uint32_t i = 0; i < WARM_UP || base_now_ns() - began < WARM_UP_NS; i++) {
+        bool right;
+        const uint64_t time = measure(record, ++record->serial, &right);
+        if (time == 0 || !make_room(record)) {
+            return false;
+        }
+        if (!right) {
+            count(record, time, false);
+        }
+    }
+    return true;
+}
+
 static bool run_messages(struct record *record)
 {
     const size_t first = record->count;
-    uint64_t began = base_now_ns();
-    for (uint64_t i = 0; i < WARM_UP + ROUND_MESSAGES; i++) {
-        if (i == WARM_UP) {
-            began = base_now_ns();
-        }
-        if (i % 64 == 0 && base_now_ns() - began > ROUND_NS && record->count > first) {
+    const uint64_t began = base_now_ns();
+    for (uint32_t i = 0; i < ROUND_MESSAGES; i++) {
+        if (i % 64 == 63 && base_now_ns() - began > ROUND_NS) {
             break;
         }
         bool right;
@@ -195,12 +223,13 @@ static bool run_messages(struct record *record)
         if (time == 0 || !make_room(record)) {
             return false;
         }
-        if (i >= WARM_UP || !right) {
-            count(record, time, right);
-        }
+        count(record, time, right);
     }
-    record->rates[record->rounds++] = (double)(record->count - first) * 1e9 /
-                                      (double)(base_now_ns() - began);
+    const size_t messages = record->count - first;
+    record->rates[record->rounds] = (double)messages * 1e9 / (double)(base_now_ns() - began);
+    qsort(record->times + first, messages, sizeof *record->times, compare_times);
+    record->p50s[record->rounds] = (double)record->times[first + messages / 2];
+    record->rounds += 1;
     return true;
 }
 
@@ -209,26 +238,14 @@ static bool run_round(struct record *record)
     if (!record->bench->begin(record->state)) {
         return false;
     }
-    const bool right = run_messages(record);
+    const bool right = warm_up(record) && run_messages(record);
     return record->bench->end(record->state) && right;
-}
-
-static int compare_times(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static int compare_rates(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static void evaluate(struct record *record)
 {
     qsort(record->times, record->count, sizeof *record->times, compare_times);
-    qsort(record->rates, record->rounds, sizeof *record->rates, compare_rates);
+    qsort(record->rates, record->rounds, sizeof *record->rates, compare_doubles);
     record->p50 = record->times[record->count / 2];
     record->p99 = record->times[record->count * 99 / 100];
     record->p999 = record->times[record->count * 999 / 1000];
@@ -271,7 +288,8 @@ static enum command_exit open_cases(struct run *run)
     for (size_t i = 0; code == COMMAND_OK && i < run->count; i++) {
         struct record *record = &run->records[i];
         record->rates = calloc(run->options.rounds, sizeof *record->rates);
-        if (!record->rates || !record->bench->open(&run->setup, &record->state)) {
+        record->p50s = calloc(run->options.rounds, sizeof *record->p50s);
+        if (!record->rates || !record->p50s || !record->bench->open(&run->setup, &record->state)) {
             code = COMMAND_FAILED;
         }
     }
@@ -305,6 +323,7 @@ static void close_cases(struct run *run)
         }
         free(record->times);
         free(record->rates);
+        free(record->p50s);
     }
     gyre_runtime_destroy(run->setup.runtime);
 }
@@ -324,6 +343,27 @@ static const struct record *find(const struct run *run, const char *name)
     return best;
 }
 
+/* The p50 of one case as a multiple of that of another, the median of the rounds; 0 if there is
+ * nothing to compare with. Round by round, because the cores of a virtual machine may be close to
+ * each other in one second and far apart in the next: seen on a 2-core one, 0.14 and 0.5 us. */
+static double ratio(const struct record *record, const struct record *other)
+{
+    double ratios[ROUNDS_MAX];
+    if (!record || !other) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < record->rounds; i++) {
+        ratios[i] = record->p50s[i] / other->p50s[i];
+    }
+    qsort(ratios, record->rounds, sizeof *ratios, compare_doubles);
+    return ratios[record->rounds / 2];
+}
+
+static json_t *json_of_ratio(double value)
+{
+    return value > 0 ? json_real(value) : json_null();
+}
+
 static json_t *json_of_device(const struct run *run)
 {
     const gyre_device_info *device = &run->setup.device;
@@ -335,13 +375,15 @@ static json_t *json_of_device(const struct run *run)
                      "driver", device->driver, "api_version", device->api_version);
 }
 
-static json_t *json_of_case(const struct record *record)
+static json_t *json_of_case(const struct run *run, const struct record *record)
 {
-    json_t *out = json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:f}", "name",
+    json_t *out = json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "name",
                             record->bench->name, "visibility", record->visibility, "messages",
                             (json_int_t)record->count, "verified", (json_int_t)record->verified,
                             "p50_ns", (json_int_t)record->p50, "p99_ns", (json_int_t)record->p99,
-                            "p999_ns", (json_int_t)record->p999, "rate_per_s", record->rate);
+                            "p999_ns", (json_int_t)record->p999, "rate_per_s", record->rate,
+                            "p50_of_floor", json_of_ratio(ratio(record, find(run, "floor"))),
+                            "p50_of_dispatch", json_of_ratio(ratio(record, find(run, "dispatch"))));
     if (out && record->bench->variant) {
         json_object_set_new(out, "wait", json_string(record->bench->variant));
     }
@@ -354,7 +396,7 @@ static bool print_json(const struct run *run)
     for (size_t i = 0; i < run->count; i++) {
         const struct record *record = &run->records[i];
         if (record == find(run, record->bench->name)) {
-            json_array_append_new(list, json_of_case(record));
+            json_array_append_new(list, json_of_case(run, record));
         }
     }
     json_t *root = json_pack("{s:s, s:o, s:o}", "gyre", gyre_version(), "device",
@@ -365,10 +407,10 @@ static bool print_json(const struct run *run)
     return printed;
 }
 
-static void print_ratio(const struct record *above, const struct record *below)
+static void print_ratio(double value)
 {
-    if (above && below && below->p50 > 0) {
-        printf("  %8.3gx", (double)above->p50 / (double)below->p50);
+    if (value > 0) {
+        printf("  %8.3gx", value);
     } else {
         printf("  %9s", "-");
     }
@@ -393,8 +435,8 @@ static void print_text(const struct run *run)
                                         : "-",
                command_duration(record->p50).text, command_duration(record->p99).text,
                command_duration(record->p999).text, record->rate);
-        print_ratio(record, floor);
-        print_ratio(dispatch, record);
+        print_ratio(ratio(record, floor));
+        print_ratio(ratio(dispatch, record));
         printf("\n");
     }
     printf("`of floor`: p50 as a multiple of the floor's; `dispatch`: how many times shorter than "

@@ -176,21 +176,29 @@ struct leader {
     uint32_t input_head[GYRE_LANES];
     uint32_t output_tail;
     uint32_t output_head;
+    uint32_t input_tail[GYRE_LANES]; /* as of the doorbell */
     uint32_t doorbell;
-    bool more;
 };
 
 /* gyre_find() */
 static uint32_t find(const struct leader *leader)
 {
     for (uint32_t lane = GYRE_LANES; lane-- > 0;) {
-        /* Relaxed: the slot's sequence decides. */
-        if (shared_load_relaxed(&leader->rings->control.host.input_tail[lane]) !=
-            leader->input_head[lane]) {
+        if (leader->input_tail[lane] != leader->input_head[lane]) {
             return lane;
         }
     }
     return GYRE_LANES;
+}
+
+/* gyre_read_tails() */
+static void read_tails(struct leader *leader)
+{
+    for (uint32_t lane = 0; lane < GYRE_LANES; lane++) {
+        /* Relaxed: the acquire of the doorbell came before. */
+        leader->input_tail[lane] =
+            shared_load_relaxed(&leader->rings->control.host.input_tail[lane]);
+    }
 }
 
 /* gyre_has_room() */
@@ -237,14 +245,14 @@ static void serve(struct leader *leader, uint32_t lane, const struct slot *from)
 static bool look(struct leader *leader)
 {
     struct rings *rings = leader->rings;
-    const uint32_t bell = shared_load_relaxed(&rings->control.host.doorbell);
-    if (!leader->more && bell == leader->doorbell) {
-        return false;
+    /* A1: pairs with R1 in engine/ring.c, so that the tails are no older. */
+    const uint32_t bell = shared_load_acquire(&rings->control.host.doorbell);
+    if (bell != leader->doorbell) {
+        leader->doorbell = bell;
+        read_tails(leader);
     }
     const uint32_t lane = find(leader);
-    leader->more = lane != GYRE_LANES;
-    if (!leader->more) {
-        leader->doorbell = bell;
+    if (lane == GYRE_LANES) {
         return false;
     }
     const struct slot *from = &rings->input[lane][leader->input_head[lane] % INPUT_SIZE];
@@ -260,9 +268,11 @@ static bool look(struct leader *leader)
 static void *play_device(void *argument)
 {
     struct rings *rings = argument;
-    struct leader leader = {.rings = rings, .output_tail = rings->status.output_tail, .more = true};
+    struct leader leader = {.rings = rings, .output_tail = rings->status.output_tail};
     memcpy(leader.input_head, rings->status.input_head, sizeof leader.input_head);
     leader.output_head = shared_load_acquire(&rings->control.host.output_head);
+    leader.doorbell = shared_load_acquire(&rings->control.host.doorbell);
+    read_tails(&leader);
     /* Relaxed: a command carries no data. */
     for (uint32_t spins = 0;
          shared_load_relaxed(&rings->control.host.command) == GYRE_COMMAND_RUN;) {

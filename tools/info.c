@@ -93,15 +93,13 @@ static json_t *json_of_memory(const gyre_profile *profile)
 
 static json_t *json_of_profile(const gyre_profile *profile)
 {
-    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}", "live",
-                     (int)profile->live, "memory_types", json_of_memory(profile),
-                     "memory_to_device", (json_int_t)profile->memory_to_device, "memory_to_host",
-                     (json_int_t)profile->memory_to_host, "relaunch_ns",
-                     (json_int_t)profile->relaunch_ns, "loop_limit",
-                     (json_int_t)profile->loop_limit, "resident_workgroups",
-                     (json_int_t)profile->resident_workgroups, "resident_at_least",
-                     (int)profile->resident_at_least, "poll_ps", (json_int_t)profile->poll_ns_x1000,
-                     "probe_ns", (json_int_t)profile->probe_ns);
+    return json_pack(
+        "{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I}", "live", (int)profile->live, "memory_types",
+        json_of_memory(profile), "memory_to_device", (json_int_t)profile->memory_to_device,
+        "memory_to_host", (json_int_t)profile->memory_to_host, "relaunch_ns",
+        (json_int_t)profile->relaunch_ns, "loop_limit", (json_int_t)profile->loop_limit,
+        "resident_workgroups", (json_int_t)profile->resident_workgroups, "resident_at_least",
+        (int)profile->resident_at_least, "probe_ns", (json_int_t)profile->probe_ns);
 }
 
 static bool print_json(const gyre_device_info *devices, uint32_t count,
@@ -166,7 +164,6 @@ static void print_profile(const gyre_device_info *device, const gyre_profile *pr
            profile->live ? "yes: a running kernel sees new messages"
                          : "no: a kernel sees what was sent before it was submitted (strict)");
     printf("  relaunch              %s\n", command_duration(profile->relaunch_ns).text);
-    printf("  one poll              %.3g ns\n", (double)profile->poll_ns_x1000 / 1e3);
     if (profile->loop_limit) {
         printf("  loop limit            %u iterations, then the driver ends all loops\n",
                profile->loop_limit);

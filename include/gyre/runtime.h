@@ -94,7 +94,6 @@ typedef struct gyre_profile {
     uint32_t loop_limit;          /* back-edges after which the driver ends loops; 0: none found */
     uint32_t resident_workgroups; /* workgroups seen running at once (a lower bound) */
     bool resident_at_least;       /* the probe ended before it found more than it had started */
-    uint64_t poll_ns_x1000;       /* one poll of a live word, in picoseconds */
     uint32_t memory_type_count;
     struct {
         uint32_t flags; /* VkMemoryPropertyFlags */

@@ -16,7 +16,6 @@ layout(std430, set = 0, binding = 0) readonly volatile buffer FromHost {
 layout(std430, set = 0, binding = 1) volatile buffer ToHost {
     uint here;   // the device runs
     uint seen;   // it saw the flag, after so many polls
-    uint polls;  // polled so often in all
     uint trips;  // trips of a loop, stored in each
     uint peak;   // workgroups present at once
 } to_host;
@@ -44,7 +43,6 @@ void main()
         to_host.here = 1u;
         memoryBarrierBuffer();
         for (uint i = 0u; i < bound; ++i) {
-            to_host.polls = i;
             // Sixteen looks to a back-edge: some drivers end a loop after so many of those.
             uint value = flag | flag | flag | flag;
             value |= flag | flag | flag | flag;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "refused.h"
+
 #define STRUCTS \
     "struct Request { uint value; vec2 place; };\n" \
     "struct Response { uint value; };\n" \
@@ -28,31 +30,6 @@ static const char *echo(void)
     return rig_glsl(STRUCTS, 1, ECHO);
 }
 
-static void forget_log(struct rig *rig)
-{
-    pthread_mutex_lock(&rig->lock);
-    rig->log[0] = '\0';
-    rig->log_size = 0;
-    pthread_mutex_unlock(&rig->lock);
-}
-
-/* A kernel from `params` does not launch: `expected`, and the log has `sentence`. It stays CREATED.
- */
-static void refused(struct rig *rig, gyre_kernel_params params, gyre_result expected,
-                    const char *sentence)
-{
-    gyre_kernel *kernel = NULL;
-    forget_log(rig);
-    params.id = params.id ? params.id : "wrong";
-    ok(gyre_kernel_create(rig->runtime, &params, &kernel));
-    gyre_result result = gyre_kernel_launch(kernel);
-    cr_assert(result == expected, "%s, not %s\n%s", gyre_result_name(result),
-              gyre_result_name(expected), rig->log);
-    cr_assert(rig_said(rig, sentence), "the log does not say \"%s\" but:\n%s", sentence, rig->log);
-    cr_assert(gyre_kernel_state(kernel) == GYRE_CREATED);
-    gyre_kernel_destroy(kernel);
-}
-
 /* A kernel from `params` works. */
 static void accepted(struct rig *rig, gyre_kernel_params params)
 {
@@ -70,7 +47,7 @@ static void accepted(struct rig *rig, gyre_kernel_params params)
 static void not_created(struct rig *rig, gyre_kernel_params params, const char *sentence)
 {
     gyre_kernel *kernel = NULL;
-    forget_log(rig);
+    refused_forget_log(rig);
     gives(GYRE_ERROR_INVALID, gyre_kernel_create(rig->runtime, &params, &kernel));
     cr_assert_null(kernel);
     cr_assert(rig_said(rig, sentence), "the log does not say \"%s\" but:\n%s", sentence, rig->log);
@@ -147,11 +124,6 @@ Test(errors, glsl_with_an_error_names_its_line)
                     .id = "no_input",
                     .glsl = rig_glsl("#define GYRE_OUTPUT uint\n", 1, "void main() {}")},
                 GYRE_ERROR_COMPILE, "#define GYRE_INPUT");
-        refused(&rig,
-                (gyre_kernel_params){.id = "no_size",
-                                     .glsl = "#version 460\n" STRUCTS
-                                             "#include \"gyre/kernel.glsl\"\n" ECHO},
-                GYRE_ERROR_SPIRV, "local_size_x");
         accepted(&rig, (gyre_kernel_params){.glsl = echo()});
         rig_close(&rig);
     }
@@ -314,7 +286,7 @@ Test(errors, buffers_that_do_not_fit_their_blocks_are_refused)
         b[2] = (gyre_binding){0, 2, table, sizeof table};
         refused(&rig, bound(b, 3), GYRE_ERROR_BINDING, "no block in set 0, binding 2");
         b[2] = b[0];
-        refused(&rig, bound(b, 3), GYRE_ERROR_BINDING, "set 1, binding 0");
+        refused(&rig, bound(b, 3), GYRE_ERROR_BINDING, "set 1, binding 0 is given twice");
         static const size_t wrong[] = {0, 4, 8, 12, sizeof table - 4, sizeof table + 1};
         for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
             b[0] = (gyre_binding){1, 0, NULL, wrong[i]};

@@ -14,27 +14,25 @@ static uint32_t scramble(uint32_t value)
 }
 
 /* A counter in the state, and a hash that depends on the order and the number of the messages. */
-static const char COUNTER_STRUCTS[] =
-    "struct Request { uint value; };\n"
-    "struct Response { uint n; uint hash; uint redelivered; };\n"
-    "struct State { uint n; uint hash; };\n"
-    "#define GYRE_INPUT Request\n"
-    "#define GYRE_OUTPUT Response\n"
-    "#define GYRE_STATE State\n";
+static const char COUNTER_STRUCTS[] = "struct Request { uint value; };\n"
+                                      "struct Response { uint n; uint hash; uint redelivered; };\n"
+                                      "struct State { uint n; uint hash; };\n"
+                                      "#define GYRE_INPUT Request\n"
+                                      "#define GYRE_OUTPUT Response\n"
+                                      "#define GYRE_STATE State\n";
 
-static const char COUNTER[] =
-    "void main() {\n"
-    "    while (gyre_receive()) {\n"
-    "        if (gl_LocalInvocationIndex == 0u) {\n"
-    "            GYRE_SELF.n += 1u;\n"
-    "            GYRE_SELF.hash = GYRE_SELF.hash * 31u + GYRE_IN.value;\n"
-    "            GYRE_OUT.n = GYRE_SELF.n;\n"
-    "            GYRE_OUT.hash = GYRE_SELF.hash;\n"
-    "            GYRE_OUT.redelivered = gyre_redelivered() ? 1u : 0u;\n"
-    "        }\n"
-    "        gyre_send();\n"
-    "    }\n"
-    "}\n";
+static const char COUNTER[] = "void main() {\n"
+                              "    while (gyre_receive()) {\n"
+                              "        if (gl_LocalInvocationIndex == 0u) {\n"
+                              "            GYRE_SELF.n += 1u;\n"
+                              "            GYRE_SELF.hash = GYRE_SELF.hash * 31u + GYRE_IN.value;\n"
+                              "            GYRE_OUT.n = GYRE_SELF.n;\n"
+                              "            GYRE_OUT.hash = GYRE_SELF.hash;\n"
+                              "            GYRE_OUT.redelivered = gyre_redelivered() ? 1u : 0u;\n"
+                              "        }\n"
+                              "        gyre_send();\n"
+                              "    }\n"
+                              "}\n";
 
 struct response {
     uint32_t n;
@@ -62,7 +60,8 @@ static bool check_count(void *user, uint32_t index, const gyre_reply *reply)
     counter->n += 1;
     counter->hash = counter->hash * 31 + scramble(index);
     counter->redelivered += response->redelivered;
-    return reply->result == GYRE_OK && response->n == counter->n && response->hash == counter->hash &&
+    return reply->result == GYRE_OK && response->n == counter->n &&
+           response->hash == counter->hash &&
            response->redelivered == (reply->flags & GYRE_REPLY_REDELIVERED);
 }
 
@@ -79,7 +78,8 @@ static gyre_stats count_through(gyre_kernel *kernel, uint32_t messages)
         .user = &counter,
     });
     gyre_stats stats = flow_rest(kernel);
-    cr_assert(stats.accepted == messages && stats.processed == messages && stats.received == messages);
+    cr_assert(stats.accepted == messages && stats.processed == messages &&
+              stats.received == messages);
     cr_assert(stats.failed == 0 && stats.corrupt == 0 && stats.staged == 0 && stats.window == 0);
     cr_assert(stats.redelivered == counter.redelivered, "%llu given again, %u say so",
               (unsigned long long)stats.redelivered, counter.redelivered);
@@ -102,14 +102,15 @@ static void count_at_every_fuel(enum rig_mode mode)
                                                });
         gyre_stats stats = count_through(kernel, messages);
         uint32_t least = fuels[i] ? (messages + fuels[i] - 1) / fuels[i] : 1;
-        cr_assert(stats.residencies >= least, "%llu residencies at fuel %u", (unsigned long long)stats.residencies,
-                  fuels[i]);
+        cr_assert(stats.residencies >= least, "%llu residencies at fuel %u",
+                  (unsigned long long)stats.residencies, fuels[i]);
         cr_assert(stats.live == (mode == RIG_LIVE));
         live_seen += stats.live_seen;
         gyre_kernel_destroy(kernel);
     }
     /* At small fuel a submission may end before it has taken what it began with. */
-    cr_assert((live_seen > 0) == (mode == RIG_LIVE), "%llu seen live", (unsigned long long)live_seen);
+    cr_assert((live_seen > 0) == (mode == RIG_LIVE), "%llu seen live",
+              (unsigned long long)live_seen);
     rig_close(&rig);
 }
 
@@ -156,7 +157,8 @@ Test(residency, no_gap_and_no_double_with_odd_parameters)
     count_with_odd_params(RIG_LIVE);
 }
 
-/* What the device has answered waits for a reader; meanwhile the kernel is idle, and goes on when it is read. */
+/* What the device has answered waits for a reader; meanwhile the kernel is idle, and goes on when
+ * it is read. */
 static void leave_answers_unread(enum rig_mode mode)
 {
     struct rig rig;

@@ -31,9 +31,13 @@ static void *send_all(void *argument)
     uint32_t message[FLOW_BYTES_MAX / 4] = {0};
     for (uint32_t i = 0; i < flow->count; ++i) {
         flow->fill(flow->user, i, message);
-        gyre_result result = gyre_send(
-            flow->kernel, &(gyre_message){.data = message, .size = flow->message_size, .correlation = i},
-            STANDSTILL_NS);
+        gyre_message sent = {
+            .data = message,
+            .size = flow->message_size,
+            .correlation = i,
+            .priority = flow->priority ? flow->priority(i) : 0,
+        };
+        gyre_result result = gyre_send(flow->kernel, &sent, STANDSTILL_NS);
         if (result != GYRE_OK) {
             atomic_store(&sender->result, (int)result);
             break;
@@ -47,14 +51,16 @@ static const char *describe(gyre_kernel *kernel)
 {
     static char text[512];
     gyre_stats s = flow_stats(kernel);
-    snprintf(text, sizeof text,
-             "accepted %llu processed %llu failed %llu redelivered %llu corrupt %llu received %llu staged %llu window %llu "
-             "unread %llu submissions %llu residencies %llu cut %llu fault %s",
-             (unsigned long long)s.accepted, (unsigned long long)s.processed, (unsigned long long)s.failed,
-             (unsigned long long)s.redelivered, (unsigned long long)s.corrupt, (unsigned long long)s.received,
-             (unsigned long long)s.staged, (unsigned long long)s.window, (unsigned long long)s.unread,
-             (unsigned long long)s.submissions, (unsigned long long)s.residencies, (unsigned long long)s.exits.cut,
-             gyre_result_name(s.fault));
+    snprintf(
+        text, sizeof text,
+        "accepted %llu processed %llu failed %llu redelivered %llu corrupt %llu received %llu staged %llu window %llu "
+        "unread %llu submissions %llu residencies %llu cut %llu fault %s",
+        (unsigned long long)s.accepted, (unsigned long long)s.processed,
+        (unsigned long long)s.failed, (unsigned long long)s.redelivered,
+        (unsigned long long)s.corrupt, (unsigned long long)s.received, (unsigned long long)s.staged,
+        (unsigned long long)s.window, (unsigned long long)s.unread,
+        (unsigned long long)s.submissions, (unsigned long long)s.residencies,
+        (unsigned long long)s.exits.cut, gyre_result_name(s.fault));
     return text;
 }
 
@@ -65,11 +71,12 @@ static void take(const struct sender *sender, gyre_reply *reply, uint32_t taken)
     gyre_result result = GYRE_ERROR_TIMEOUT;
     while (result == GYRE_ERROR_TIMEOUT && rig_now_ns() < until) {
         gyre_result sent = (gyre_result)atomic_load(&sender->result);
-        cr_assert(sent == GYRE_OK, "gyre_send: %s; %s", gyre_result_name(sent), describe(flow->kernel));
+        cr_assert(sent == GYRE_OK, "gyre_send: %s; %s", gyre_result_name(sent),
+                  describe(flow->kernel));
         result = gyre_receive(flow->kernel, reply, 1 * S);
     }
-    cr_assert(result == GYRE_OK, "answer %u of %u: %s; %s", taken, flow->count, gyre_result_name(result),
-              describe(flow->kernel));
+    cr_assert(result == GYRE_OK, "answer %u of %u: %s; %s", taken, flow->count,
+              gyre_result_name(result), describe(flow->kernel));
 }
 
 static void check(const struct flow *flow, uint32_t taken, const gyre_reply *reply, bool *seen)
@@ -77,13 +84,15 @@ static void check(const struct flow *flow, uint32_t taken, const gyre_reply *rep
     uint64_t index = reply->correlation;
     cr_assert(index < flow->count, "answer %u is to a message %llu that was never sent", taken,
               (unsigned long long)index);
-    cr_assert(flow->unordered || index == taken, "answer %u is to message %llu; %s", taken, (unsigned long long)index,
-              describe(flow->kernel));
+    cr_assert(flow->unordered || index == taken, "answer %u is to message %llu; %s", taken,
+              (unsigned long long)index, describe(flow->kernel));
     cr_assert(!seen[index], "message %llu was answered twice", (unsigned long long)index);
     seen[index] = true;
-    cr_assert(reply->result != GYRE_OK || reply->size == flow->answer_size, "an answer of %zu bytes", reply->size);
-    cr_assert(flow->check(flow->user, (uint32_t)index, reply), "the answer to message %llu is wrong (%s); %s",
-              (unsigned long long)index, gyre_result_name(reply->result), describe(flow->kernel));
+    cr_assert(reply->result != GYRE_OK || reply->size == flow->answer_size,
+              "an answer of %zu bytes", reply->size);
+    cr_assert(flow->check(flow->user, (uint32_t)index, reply),
+              "the answer to message %llu is wrong (%s); %s", (unsigned long long)index,
+              gyre_result_name(reply->result), describe(flow->kernel));
 }
 
 void flow_run(const struct flow *flow)
@@ -103,11 +112,13 @@ void flow_run(const struct flow *flow)
     free(seen);
 }
 
-gyre_reply flow_ask(gyre_kernel *kernel, const void *message, size_t size, void *answer, size_t capacity)
+gyre_reply flow_ask(gyre_kernel *kernel, const void *message, size_t size, void *answer,
+                    size_t capacity)
 {
     ok(gyre_send(kernel, &(gyre_message){.data = message, .size = size}, STANDSTILL_NS));
     gyre_reply reply = {.data = answer, .capacity = capacity};
     gyre_result result = gyre_receive(kernel, &reply, STANDSTILL_NS);
-    cr_assert(result == GYRE_OK, "gyre_receive: %s; %s", gyre_result_name(result), describe(kernel));
+    cr_assert(result == GYRE_OK, "gyre_receive: %s; %s", gyre_result_name(result),
+              describe(kernel));
     return reply;
 }

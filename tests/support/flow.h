@@ -1,7 +1,9 @@
-/* A stream of messages through a kernel: a thread sends them, the caller takes the answers and checks each.
+/* A stream of messages through a kernel: a thread sends them, the caller takes the answers and
+ * checks each.
  *
- * Message i carries i as its correlation, so every answer says which message it answers. Each message is to be answered
- * exactly once; with several workgroups (`unordered`) in any order, else in the order in which they were sent.
+ * Message i carries i as its correlation, so every answer says which message it answers. Each
+ * message is to be answered exactly once; with priorities or several workgroups (`unordered`) in
+ * any order, else in the order in which they were sent.
  */
 #ifndef GYRE_TEST_FLOW_H
 #define GYRE_TEST_FLOW_H
@@ -14,6 +16,7 @@ struct flow {
     gyre_kernel *kernel;
     uint32_t count;
     bool unordered;
+    uint32_t (*priority)(uint32_t index); /* NULL: all 0 */
     uint32_t message_size;
     uint32_t answer_size;
     void (*fill)(void *user, uint32_t index, void *message);
@@ -22,11 +25,13 @@ struct flow {
     void *user;
 };
 
-/* Runs it to the end. A wrong, missing or second answer fails the test, as does standing still for two minutes. */
+/* Runs it to the end. A wrong, missing or second answer fails the test, as does standing still for
+ * two minutes. */
 void flow_run(const struct flow *flow);
 
 /* Sends one message and takes one answer into `answer`. */
-gyre_reply flow_ask(gyre_kernel *kernel, const void *message, size_t size, void *answer, size_t capacity);
+gyre_reply flow_ask(gyre_kernel *kernel, const void *message, size_t size, void *answer,
+                    size_t capacity);
 
 gyre_stats flow_stats(gyre_kernel *kernel);
 

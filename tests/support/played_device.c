@@ -15,15 +15,15 @@ struct residency {
     const struct played_submission *submission;
     struct gyre_WindowLine window;
     uint32_t input_head[GYRE_LANES];
+    uint32_t input_tail[GYRE_LANES]; /* as last seen */
     uint32_t output_tail;
     uint32_t output_head;
     uint32_t lane;
     uint32_t doorbell;
-    bool more;
     uint32_t fuel;
     uint32_t left;
     uint32_t idle;
-    uint32_t redo_lane;
+    uint32_t redo; /* as gyre_Exit.claimed */
     struct gyre_Exit *exit;
 };
 
@@ -120,18 +120,11 @@ void played_close(struct played_device *device)
     free(device->status);
 }
 
-static uint32_t tail_of(const struct residency *residency, uint32_t lane)
-{
-    /* Relaxed: the slot's sequence decides. */
-    return residency->submission->live
-               ? shared_load_relaxed(&residency->device->control->host.input_tail[lane])
-               : residency->window.input_tail[lane];
-}
-
+/* gyre_find() */
 static uint32_t find(const struct residency *residency)
 {
     for (uint32_t lane = GYRE_LANES; lane-- > 0;) {
-        if (tail_of(residency, lane) != residency->input_head[lane]) {
+        if (residency->input_tail[lane] != residency->input_head[lane]) {
             return lane;
         }
     }
@@ -149,35 +142,58 @@ static bool has_room(struct residency *residency)
     return end - residency->output_head <= size;
 }
 
+/* gyre_called_away(): 0, or why to leave. */
+static uint32_t called_away(const struct gyre_HostLine *host)
+{
+    uint32_t command = shared_load_relaxed(&host->command);
+    if (command == GYRE_COMMAND_RUN) {
+        return 0;
+    }
+    if ((command & 0xff) == GYRE_COMMAND_YIELD) {
+        return command >> 8 == SERIAL ? GYRE_EXIT_YIELD : 0;
+    }
+    return command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
+}
+
+static void read_doorbell(struct residency *residency)
+{
+    const struct gyre_HostLine *host = &residency->device->control->host;
+    /* Acquire: tails older than the bell that announced them would be slept over. */
+    uint32_t bell = shared_load_acquire(&host->doorbell);
+    if (bell == residency->doorbell) {
+        return;
+    }
+    residency->doorbell = bell;
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        /* Relaxed: the slot's sequence decides. */
+        residency->input_tail[lane] = shared_load_relaxed(&host->input_tail[lane]);
+    }
+}
+
 enum look { LOOK_MESSAGE, LOOK_AGAIN, LOOK_LEAVE };
 
 /* gyre_look() */
 static enum look look(struct residency *residency, uint32_t *reason)
 {
-    const struct gyre_HostLine *host = &residency->device->control->host;
     bool live = residency->submission->live;
-    uint32_t command = live ? shared_load_relaxed(&host->command) : GYRE_COMMAND_RUN;
-    if (command != GYRE_COMMAND_RUN) {
-        *reason = command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
-        return LOOK_LEAVE;
+    if (live) {
+        *reason = called_away(&residency->device->control->host);
+        if (*reason != 0) {
+            return LOOK_LEAVE;
+        }
+        read_doorbell(residency);
     }
     *reason = GYRE_EXIT_IDLE;
-    uint32_t bell = live ? shared_load_acquire(&host->doorbell) : 0;
-    if (!live || residency->more || bell != residency->doorbell) {
-        uint32_t lane = find(residency);
-        residency->more = lane != GYRE_LANES;
-        if (!residency->more) {
-            residency->doorbell = bell;
-        } else if (!has_room(residency)) {
+    uint32_t lane = find(residency);
+    if (lane != GYRE_LANES) {
+        uint32_t index = residency->input_head[lane];
+        const struct gyre_Header *header = input_slot(residency->device, lane, index);
+        if (!has_room(residency)) {
             *reason = GYRE_EXIT_OUTPUT;
-        } else {
-            uint32_t index = residency->input_head[lane];
+        } else if (shared_load_acquire(&header->sequence) == index + 1) {
             /* A1: the slot is whole; pairs with R1 in engine/ring.c. */
-            if (shared_load_acquire(&input_slot(residency->device, lane, index)->sequence) ==
-                index + 1) {
-                residency->lane = lane;
-                return LOOK_MESSAGE;
-            }
+            residency->lane = lane;
+            return LOOK_MESSAGE;
         }
     }
     if (!live || residency->idle == 0) {
@@ -216,8 +232,6 @@ static void write_header(struct residency *residency, const struct played_messag
                                                              << GYRE_INFO_FLAGS_SHIFT;
     header->id_low = message->header->id_low;
     header->id_high = message->header->id_high;
-    header->correlation_low = message->header->correlation_low;
-    header->correlation_high = message->header->correlation_high;
     header->extra = extra;
     header->position = residency->input_head[residency->lane];
     if (residency->device->params.tail_first) {
@@ -267,10 +281,10 @@ static struct played_message claim(struct residency *residency)
     const struct gyre_Header *header = input_slot(device, residency->lane, index);
     struct played_message message = {.header = header, .in = header + 1};
     message.flags = header->info >> GYRE_INFO_FLAGS_SHIFT;
-    if (residency->redo_lane == residency->lane + 1) {
+    uint32_t begun = GYRE_CLAIMED_BEGUN << residency->lane;
+    if (residency->redo & begun) {
         message.flags |= GYRE_FLAG_REDELIVERED;
-        device->local.claimed_lane = 0;
-        residency->redo_lane = 0;
+        residency->redo &= ~begun;
         residency->exit->redone += 1;
     }
     if ((int32_t)(index - residency->window.input_tail[residency->lane]) >= 0) {
@@ -289,10 +303,9 @@ static void refuse(struct residency *residency, const struct played_message *mes
         write_header(residency, message, residency->output_tail, GYRE_FLAG_FAILED | GYRE_FLAG_CUT,
                      0);
         residency->exit->failed += 1;
-        residency->redo_lane = 0;
         publish(residency, 1);
     } else {
-        residency->redo_lane = residency->lane + 1;
+        residency->redo |= GYRE_CLAIMED_BEGUN << residency->lane;
     }
 }
 
@@ -322,12 +335,13 @@ static void begin(struct residency *residency)
     /* What the host's carrier does when it submits. */
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
         residency->window.input_tail[lane] = shared_load_acquire(&host->input_tail[lane]);
+        residency->input_tail[lane] = residency->window.input_tail[lane];
         residency->input_head[lane] = shared_load_relaxed(&device->status->input_head[lane]);
     }
     residency->window.output_head = shared_load_acquire(&host->output_head);
     residency->output_head = residency->window.output_head;
     residency->output_tail = shared_load_relaxed(&device->status->output_tail);
-    residency->redo_lane = residency->submission->forget ? 0 : device->local.claimed_lane;
+    residency->redo = residency->submission->forget ? 0 : device->local.claimed;
     residency->exit->began = SERIAL;
 }
 
@@ -338,7 +352,6 @@ uint32_t played_run(struct played_device *device, const struct played_submission
     struct residency residency = {
         .device = device,
         .submission = submission,
-        .more = true,
         .fuel = submission->fuel,
         .left = submission->budget,
         .idle = submission->idle_polls,
@@ -352,8 +365,8 @@ uint32_t played_run(struct played_device *device, const struct played_submission
             reason = GYRE_EXIT_CUT;
         }
     }
-    device->local.claimed_lane = residency.redo_lane;
-    exit->claimed = residency.redo_lane;
+    device->local.claimed = residency.redo;
+    exit->claimed = residency.redo;
     exit->stamp = SERIAL << 8 | reason;
     return reason;
 }

@@ -350,8 +350,6 @@ Test(ring_output, a_message_comes_with_every_field_of_its_header)
         .info = 0x02a5fedc,
         .id_low = 0x55667788,
         .id_high = 0x11223344,
-        .correlation_low = 0xddeeff00,
-        .correlation_high = 0x99aabbcc,
         .extra = 0xdeadbeef,
         .position = 0x12345678,
     };
@@ -361,7 +359,6 @@ Test(ring_output, a_message_comes_with_every_field_of_its_header)
     cr_assert_eq(ring_output_peek(&device.output, false, &message, &payload), RING_MESSAGE);
     cr_assert_eq(payload, header + 1);
     cr_assert_eq(message.id, 0x1122334455667788u);
-    cr_assert_eq(message.correlation, 0x99aabbccddeeff00u);
     cr_assert_eq(message.type, 0xfedc);
     cr_assert_eq(message.priority, 0xa5);
     cr_assert_eq(message.lane, 2);
