@@ -7,7 +7,7 @@
 
 #include "base.h"
 
-enum { NO_PLACE = UINT32_MAX };
+#define NO_PLACE UINT32_MAX
 
 struct place {
     uint64_t id;
@@ -234,7 +234,7 @@ static void finish(struct reorder *reorder, struct place *place)
 static bool hold(struct reorder *reorder, struct place *place, const char *text, size_t length)
 {
     const size_t separator = place->text ? 1 : 0;
-    char *grown = realloc(place->text, place->length + separator + length + 1);
+    char *grown = realloc(place->text, place->length + separator + length);
     if (!grown) {
         return false;
     }

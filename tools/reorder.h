@@ -27,7 +27,7 @@ struct reorder_params {
     size_t held_bytes; /* of answers that wait for an earlier one: above, begin waits; 0: 64 MiB */
     uint32_t max_answers;                                      /* of one message; at least 1 */
     bool unordered;                                            /* pass every answer on at once */
-    void (*emit)(void *user, const char *text, size_t length); /* in the receiver's thread */
+    void (*emit)(void *user, const char *text, size_t length); /* by the receiver; not terminated */
     void *user;
 };
 

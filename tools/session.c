@@ -23,8 +23,7 @@ enum {
 };
 #define MS_NS UINT64_C(1000000)
 #define TERMINATE_NS (3000 * MS_NS)
-#define LAST_WRITE_NS (2000 * MS_NS) /* for a reader that does not read, once we are told to end \
-                                      */
+#define LAST_WRITE_NS (2000 * MS_NS) /* for a reader that does not read, once told to end */
 
 struct session {
     struct session_params params;
