@@ -430,8 +430,8 @@ static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *mes
     uint64_t deadline = 0;
     for (;;) {
         gyre_result result = broken(kernel);
-        if (result == GYRE_OK) {
-            result = kernel_allows(kernel, LIFECYCLE_SEND);
+        if (result == GYRE_OK && lifecycle_check(kernel->state, LIFECYCLE_SEND) != GYRE_OK) {
+            result = GYRE_ERROR_TERMINATED; /* while it waited here */
         }
         if (result != GYRE_OK) {
             return result;

@@ -456,10 +456,10 @@ bool gyre_receive()
     gyre_sends = 0u;
     gyre_oversent = 0u;
     gyre_failed = 0u;
+    gyre_fail_code = 0u;
     gyre_restore_state();
     if ((gyre_claim_flags & GYRE_FLAG_CUT) != 0u) {
         gyre_failed = 1u;
-        gyre_fail_code = 0u;
         gyre_over = true;
         if (gyre_leads()) {
             gyre_stamp(GYRE_EXIT_CUT);
