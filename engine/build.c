@@ -317,6 +317,7 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel)
             .binding = block->binding,
             .uniform = block->kind == SPIRV_UNIFORM_BUFFER,
             .buffer = build->user[i].handle,
+            .size = find_binding(&kernel->params, block)->size,
         };
     }
     gyre_result result =
@@ -336,8 +337,10 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel)
                                     {GYRE_SPEC_OUTPUT_SIZE, build->output_slots},
                                     {GYRE_SPEC_STATE_WORDS, program->info.state.size / 4},
                                     {GYRE_SPEC_QUIRKS, program->quirks},
+                                    {GYRE_SPEC_WORKGROUPS, kernel->params.workgroups},
+                                    {GYRE_SPEC_LIVE, kernel->live},
                                 },
-                            .specialisation_count = 6,
+                            .specialisation_count = 8,
                             .cache = kernel->services.store->cache,
                             .name = kernel->id,
                         });

@@ -427,6 +427,16 @@ static gyre_result create_device(struct device *device, const struct candidate *
     return GYRE_OK;
 }
 
+/* "Mesa 22.3.6 (LLVM 15.0.6)": driverVersion is 0.0.1 in every lavapipe. */
+static uint32_t read_mesa_version(const char *driver_info)
+{
+    unsigned major = 0;
+    unsigned minor = 0;
+    unsigned patch = 0;
+    bool known = sscanf(driver_info, "Mesa %3u.%3u.%3u", &major, &minor, &patch) == 3;
+    return known ? VK_MAKE_API_VERSION(0, major, minor, patch) : 0;
+}
+
 static void remember(struct device *device, const struct candidate *candidate)
 {
     const VkPhysicalDeviceProperties *properties = &candidate->properties.properties;
@@ -434,6 +444,7 @@ static void remember(struct device *device, const struct candidate *candidate)
     device->limits = properties->limits;
     device->driver_id = candidate->driver.driverID;
     device->driver_version = properties->driverVersion;
+    device->mesa_version = read_mesa_version(candidate->driver.driverInfo);
     device->vendor_id = properties->vendorID;
     device->device_id = properties->deviceID;
     memcpy(device->cache_uuid, properties->pipelineCacheUUID, sizeof device->cache_uuid);
@@ -492,8 +503,8 @@ bool device_is_lost(const struct device *device)
 bool device_is_llvmpipe_before(const struct device *device, uint32_t major, uint32_t minor,
                                uint32_t patch)
 {
-    return device->driver_id == VK_DRIVER_ID_MESA_LLVMPIPE &&
-           device->driver_version < VK_MAKE_API_VERSION(0, major, minor, patch);
+    return device->driver_id == VK_DRIVER_ID_MESA_LLVMPIPE && device->mesa_version &&
+           device->mesa_version < VK_MAKE_API_VERSION(0, major, minor, patch);
 }
 
 gyre_result device_list(const struct log *log, gyre_device_info *infos, uint32_t *count)

@@ -27,6 +27,7 @@ struct device {
     VkPhysicalDeviceMemoryProperties memory;
     VkDriverId driver_id;
     uint32_t driver_version;
+    uint32_t mesa_version; /* as VK_MAKE_API_VERSION; 0: not Mesa, or not told */
     uint32_t vendor_id;
     uint32_t device_id;
     uint8_t cache_uuid[VK_UUID_SIZE];

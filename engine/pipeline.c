@@ -163,8 +163,10 @@ static void write_sets(struct device *device, struct pipeline *pipeline,
     VkDescriptorBufferInfo buffers[BINDINGS_MAX];
     VkWriteDescriptorSet writes[BINDINGS_MAX];
     for (uint32_t i = 0; i < request->binding_count; ++i) {
-        buffers[i] =
-            (VkDescriptorBufferInfo){.buffer = request->bindings[i].buffer, .range = VK_WHOLE_SIZE};
+        buffers[i] = (VkDescriptorBufferInfo){
+            .buffer = request->bindings[i].buffer,
+            .range = request->bindings[i].size ? request->bindings[i].size : VK_WHOLE_SIZE,
+        };
         writes[i] = (VkWriteDescriptorSet){
             .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
             .dstSet = pipeline->sets[request->bindings[i].set],

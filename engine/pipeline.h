@@ -12,6 +12,7 @@ struct pipeline_binding {
     uint32_t binding;
     bool uniform; /* else a storage buffer */
     VkBuffer buffer;
+    VkDeviceSize size; /* of what the shader sees, so of the length of a last array; 0: all of it */
 };
 
 struct pipeline_request {

@@ -67,8 +67,7 @@ static void fill_submission(struct gyre_kernel *kernel)
     struct gyre_Submission *submission = kernel->build.control.mapped;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
-        .flags = (kernel->live ? GYRE_SUBMIT_LIVE : 0) |
-                 (kernel->refilled ? GYRE_SUBMIT_FORGET : 0),
+        .flags = kernel->refilled ? GYRE_SUBMIT_FORGET : 0,
         .serial = serial,
         .fuel = kernel->fuel,
         .budget = budget(kernel),

@@ -357,21 +357,28 @@ static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const 
     if (result != GYRE_OK) {
         return result;
     }
+    /* The signal first: nobody arms ahead, and when a submission is done before the
+     * vkSignalSemaphore that it waited for has returned, the validation layer stalls for 10 s and
+     * complains of itself (1.3.239 on lavapipe 22.3.6 and 25.0.7 under load:
+     * UNASSIGNED-VkSemaphore-state-timeout). */
     uint64_t value = runtime->go_value + 1;
-    for (uint32_t i = 0; i < count; ++i) {
-        gyre_result started = kernel_start(kernels[i], value);
-        result = result == GYRE_OK ? started : result;
-    }
-    runtime->go_value = value;
     VkSemaphoreSignalInfo signal = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
         .semaphore = runtime->go,
         .value = value,
     };
     struct device *device = &runtime->device;
-    gyre_result signalled = device_check(
-        device, VK(&runtime->log, device->vk.vkSignalSemaphore(device->handle, &signal)));
-    return result == GYRE_OK ? signalled : result;
+    result = device_check(device,
+                          VK(&runtime->log, device->vk.vkSignalSemaphore(device->handle, &signal)));
+    if (result != GYRE_OK) {
+        return result;
+    }
+    runtime->go_value = value;
+    for (uint32_t i = 0; i < count; ++i) {
+        gyre_result started = kernel_start(kernels[i], value);
+        result = result == GYRE_OK ? started : result;
+    }
+    return result;
 }
 
 gyre_result gyre_kernels_activate(gyre_kernel *const *kernels, uint32_t count)

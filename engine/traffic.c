@@ -126,6 +126,12 @@ static gyre_result failure_of(uint32_t flags)
     return flags & GYRE_FLAG_OVERSENT ? GYRE_ERROR_OVERSENT : GYRE_ERROR_HANDLER;
 }
 
+/* What gyre_fail() was given. The device writes it then only. */
+static uint32_t code_of(const struct ring_message *message)
+{
+    return failure_of(message->flags) == GYRE_ERROR_HANDLER ? message->extra : 0;
+}
+
 /* The message that an answer claims to be of, if that can be. */
 static struct staging_entry *match(const struct group *group, const struct ring_message *message)
 {
@@ -135,7 +141,7 @@ static struct staging_entry *match(const struct group *group, const struct ring_
     }
     struct staging_entry *entry =
         group->window[message->lane][message->position & (ring->size - 1)];
-    return entry->id == message->id ? entry : NULL;
+    return (uint32_t)entry->id == (uint32_t)message->id ? entry : NULL;
 }
 
 static void add_answer(struct gyre_kernel *kernel, const struct staging_entry *entry,
@@ -151,7 +157,7 @@ static void add_answer(struct gyre_kernel *kernel, const struct staging_entry *e
     answer->correlation = entry->correlation;
     answer->priority = entry->priority;
     answer->result = (uint32_t)result;
-    answer->extra = message ? message->extra : 0;
+    answer->extra = message ? code_of(message) : 0;
     answer->flags = entry->flags & GYRE_FLAG_REDELIVERED ? GYRE_REPLY_REDELIVERED : 0;
     answer->flags |= message && message->flags & GYRE_FLAG_REDELIVERED ? GYRE_REPLY_REDELIVERED : 0;
     answer->flags |= message ? 0 : GYRE_REPLY_SILENT;
@@ -179,7 +185,7 @@ static void take_answer(struct gyre_kernel *kernel, struct group *group, enum ri
     if (result != GYRE_OK) {
         entry->result = (uint32_t)result;
         kernel->stats.last_error = result;
-        kernel->stats.last_error_code = message->extra;
+        kernel->stats.last_error_code = code_of(message);
         kernel->stats.last_error_id = entry->id;
     }
     entry->answers += 1;
@@ -500,7 +506,7 @@ gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message
             traffic_fill(kernel);
         }
         residency_kick(kernel);
-    } else if (result != GYRE_ERROR_DROPPED) {
+    } else if (result != GYRE_ERROR_DROPPED && result != GYRE_ERROR_STATE) {
         kernel->stats.rejected += 1;
     }
     pthread_mutex_unlock(&kernel->lock);

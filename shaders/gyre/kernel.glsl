@@ -63,14 +63,11 @@ uint gyre_input_slot = 0u;
 uint gyre_output_slot = 0u; /* of the first answer */
 uint gyre_output_at = 0u;   /* of the next one */
 uint gyre_sends = 0u;
-uint gyre_oversent = 0u;
 uint gyre_failed = 0u;
-uint gyre_fail_code = 0u;
 uint gyre_message_info = 0u; /* of the header of the message in hand */
 uint gyre_message_flags = 0u;
 uint gyre_state_at = 0u; /* index of the working copy */
 uint gyre_first = 0u;
-bool gyre_live_mode = false;
 uint gyre_serial = 0u;
 bool gyre_over = false; /* this residency has been told to end */
 
@@ -81,11 +78,15 @@ uvec4 gyre_window_tail = uvec4(0u); /* as of the submission */
 uint gyre_output_tail = 0u;
 uint gyre_output_head = 0u;
 uint gyre_lane = 0u;
+uint gyre_head = 0u; /* that of gyre_lane */
 uint gyre_doorbell = 0u;
 uint gyre_fuel = 0u;
 uint gyre_left = 0u;
+uint gyre_idle_polls = 0u;
+uint gyre_idle = 0u; /* polls left until this residency is idle */
 uint gyre_stamped = 0u;
 uint gyre_goes_on = 0u;
+bool gyre_pending = false; /* a lane holds a message, which may not be there yet, or have no room for its answer */
 uint gyre_claim_flags = 0u;
 uint gyre_redo = 0u; /* as gyre_Exit.claimed */
 
@@ -96,8 +97,10 @@ uint gyre_live = 0u;
 uint gyre_redone = 0u;
 uint gyre_polls = 0u;
 
-#define gyre_group gl_WorkGroupID.x
+/* A constant for a kernel of one: accesses at constant places are cheaper on software drivers. */
+#define gyre_group (gyre_workgroups == 1u ? 0u : gl_WorkGroupID.x)
 #define gyre_host gyre_control[gyre_group].host
+#define GYRE_LIVE (gyre_is_live != 0u)
 #define gyre_window gyre_control[gyre_group].window
 #define gyre_exit gyre_status[gyre_group].exits[gyre_link]
 
@@ -109,7 +112,7 @@ uint gyre_polls = 0u;
 
 bool gyre_leads()
 {
-    return gl_LocalInvocationIndex == 0u;
+    return gyre_local_count == 1u || gl_LocalInvocationIndex == 0u;
 }
 
 /* lavapipe before 24.0.2 runs a row of the workgroup in full subgroups, and the lanes beyond it never leave a loop whose
@@ -202,32 +205,45 @@ bool gyre_may_be_dropped()
     return (gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_local_count > 1u;
 }
 
-/* Answers of the message in hand, then its acknowledgement. No loop, no wait: nothing can come between. */
-void gyre_publish(uint answers)
+/* Component `lane`, and 1 in it: without indexing, which software drivers do through memory. */
+uint gyre_pick(uvec4 from, uint lane)
 {
-    gyre_output_tail += answers;
-    gyre_input_head[gyre_lane] += 1u;
+    return lane == 0u ? from.x : lane == 1u ? from.y : lane == 2u ? from.z : from.w;
+}
+
+uvec4 gyre_one(uint lane)
+{
+    return uvec4(equal(uvec4(lane), uvec4(0u, 1u, 2u, 3u)));
+}
+
+/* Answers of the message in hand, then its acknowledgement: both at once, or with `done` 0 neither. No loop, no wait: nothing
+ * can come between. */
+void gyre_publish(uint done, uint answers)
+{
+    gyre_output_tail += done * answers;
+    gyre_input_head += done * gyre_one(gyre_lane);
+    gyre_head += done;
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
      * one of gyre_refuse(). */
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
-    gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_input_head[gyre_lane]);
-    gyre_messages += 1u;
-    gyre_left -= 1u;
-    if (gyre_may_be_dropped()) {
+    gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_head);
+    gyre_messages += done;
+    gyre_failures += done * gyre_failed;
+    gyre_left -= done;
+    if (gyre_may_be_dropped() && done != 0u) {
         gyre_record(gyre_redo);
     }
 }
 
-void gyre_write_header(uint slot, uint sequence, uint flags, uint extra)
+/* The host has the message and all that came with it; what it cannot do without is which one this answers, and the id's
+ * lower half for a check. `extra` counts in a failure only. */
+void gyre_write_header(uint slot, uint sequence, uint flags)
 {
-    /* The host has the message and its correlation still; the id is for it to check. */
     gyre_output_slots[slot].header.info =
         (gyre_message_info & 0x00ffffffu) | ((flags | gyre_message_flags) << GYRE_INFO_FLAGS_SHIFT);
     gyre_output_slots[slot].header.id_low = gyre_input_slots[gyre_input_slot].header.id_low;
-    gyre_output_slots[slot].header.id_high = gyre_input_slots[gyre_input_slot].header.id_high;
-    gyre_output_slots[slot].header.extra = extra;
-    gyre_output_slots[slot].header.position = gyre_input_head[gyre_lane];
+    gyre_output_slots[slot].header.position = gyre_head;
     gyre_output_slots[slot].header.sequence = sequence;
 }
 
@@ -239,26 +255,20 @@ uint gyre_output_slot_of(uint index)
 /* The answer of a message that failed: a header with a code. */
 void gyre_write_failure(uint flags, uint code)
 {
-    gyre_write_header(gyre_output_slot, gyre_output_tail + 1u, flags | GYRE_FLAG_FAILED, code);
+    gyre_output_slots[gyre_output_slot].header.extra = code;
+    gyre_write_header(gyre_output_slot, gyre_output_tail + 1u, flags | GYRE_FLAG_FAILED);
 }
 
 /* Ends what is in hand: all of it counts, or (the driver cut a loop) none of it. */
 bool gyre_finish()
 {
-    bool failed = (gyre_failed | gyre_oversent) != 0u;
-    if (gyre_leads() && failed && gyre_hand == GYRE_HAND_MESSAGE) {
-        gyre_write_failure(gyre_failed != 0u ? 0u : GYRE_FLAG_OVERSENT, gyre_fail_code);
-    }
     if (!gyre_workgroup_is_whole()) {
         return false;
     }
     if (gyre_leads()) {
-        if (gyre_hand == GYRE_HAND_MESSAGE) {
-            gyre_publish(failed ? 1u : gyre_sends);
-            gyre_failures += failed ? 1u : 0u;
-        }
-        if (gyre_hand == GYRE_HAND_PROLOGUE) {
-            gyre_local[gyre_group].ran = 1u;
+        gyre_publish(gyre_hand == GYRE_HAND_MESSAGE ? 1u : 0u, gyre_failed != 0u ? 1u : gyre_sends);
+        if (gyre_may_be_dropped() && gyre_hand == GYRE_HAND_PROLOGUE) {
+            gyre_local[gyre_group].ran = 1u; /* else at the end of the residency */
         }
     }
     gyre_commit_state();
@@ -296,7 +306,7 @@ void gyre_read_tails()
 
 bool gyre_has_room()
 {
-    if (gyre_output_tail + gyre_max_sends - gyre_output_head > gyre_output_size && gyre_live_mode) {
+    if (GYRE_LIVE && gyre_output_tail + gyre_max_sends - gyre_output_head > gyre_output_size) {
         /* A4: the slots before it are free; pairs with R4 in engine/ring.c. */
         gyre_output_head = gyre_load(gyre_host.output_head);
     }
@@ -309,12 +319,12 @@ bool gyre_is_fresh()
     return gyre_messages == 0u && gyre_polls == 0u;
 }
 
-void gyre_claim(uint lane)
+/* What is known of the message at the head of gyre_lane from residencies that were cut. */
+void gyre_claim_again()
 {
-    gyre_lane = lane;
+    uint begun = GYRE_CLAIMED_BEGUN << gyre_lane;
+    uint first = GYRE_CLAIMED_FIRST << gyre_lane;
     gyre_claim_flags = 0u;
-    uint begun = GYRE_CLAIMED_BEGUN << lane;
-    uint first = GYRE_CLAIMED_FIRST << lane;
     if ((gyre_redo & begun) != 0u) {
         gyre_claim_flags = GYRE_FLAG_REDELIVERED | ((gyre_redo & first) != 0u ? GYRE_FLAG_CUT : 0u);
         gyre_redo &= ~(begun | first);
@@ -323,23 +333,16 @@ void gyre_claim(uint lane)
     if (gyre_may_be_dropped()) {
         gyre_record(gyre_redo | begun | (gyre_is_fresh() ? first : 0u));
     }
-    if (int(gyre_input_head[lane] - gyre_window_tail[lane]) >= 0) {
-        gyre_live += 1u;
-    }
-    gyre_goes_on = 1u;
 }
 
 /* What the host says: 0, or why to leave. Only LIVE hears it during a submission. */
 uint gyre_called_away()
 {
     uint command = gyre_load(gyre_host.command);
-    if (command == GYRE_COMMAND_RUN) {
-        return 0u;
-    }
-    if ((command & 0xffu) == GYRE_COMMAND_YIELD) {
-        return command >> 8 == gyre_serial ? GYRE_EXIT_YIELD : 0u;
-    }
-    return command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
+    uint kind = command & 0xffu;
+    uint away = kind == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : 0u;
+    away = kind == GYRE_COMMAND_TERMINATE ? GYRE_EXIT_TERMINATE : away;
+    return kind == GYRE_COMMAND_YIELD && command >> 8 == gyre_serial ? GYRE_EXIT_YIELD : away;
 }
 
 uint gyre_poll_doorbell()
@@ -354,63 +357,80 @@ uint gyre_poll_doorbell()
     return bell;
 }
 
-/* One look at the rings: true when there is a decision. */
-bool gyre_look(inout uint idle)
+/* LIVE, with nothing to claim: polls the doorbell until it moves; once, if a message is known of. 0, or why to leave. A loop
+ * of its own with little in it, for software drivers run all of a loop's code in every turn. */
+uint gyre_await(uint otherwise)
 {
-    if (gyre_live_mode) {
-        uint away = gyre_called_away();
-        if (away != 0u) {
-            gyre_stamp(away);
-            return true;
+    uint reason = 0u;
+    for (;;) {
+        reason = gyre_idle == 0u ? otherwise : gyre_called_away();
+        reason = gyre_fuel == 0u ? GYRE_EXIT_FUEL : reason;
+        if (reason != 0u) {
+            if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+                gyre_stamp(reason);
+            }
+            break;
         }
+        gyre_fuel -= 1u;
+        gyre_idle -= 1u;
+        gyre_polls += 1u;
         uint bell = gyre_poll_doorbell();
-        if (bell != gyre_doorbell) {
+        if (bell != gyre_doorbell || gyre_pending) {
             gyre_doorbell = bell;
-            gyre_read_tails();
+            break;
         }
     }
-    uint reason = GYRE_EXIT_IDLE;
-    uint lane = gyre_find();
-    if (lane != GYRE_LANES) {
-        uint index = gyre_input_head[lane];
-        if (!gyre_has_room()) {
-            reason = GYRE_EXIT_OUTPUT;
-        } else if (gyre_load(gyre_polled_slots[gyre_slot_of(lane, index)].header.sequence) == index + 1u) {
-            /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that
-             * overtook its slot shows here, and is looked at again. */
-            gyre_claim(lane);
-            return true;
-        }
-    }
-    if (!gyre_live_mode || idle == 0u) {
-        gyre_stamp(reason);
-        return true;
-    }
-    idle -= 1u;
-    gyre_polls += 1u;
-    return false;
+    return reason;
+}
+
+/* One look at the rings: claims a message (gyre_goes_on), or says why not. Selects instead of branches: each branch costs a
+ * software driver more than what it would skip. */
+uint gyre_look()
+{
+    uint reason = GYRE_LIVE ? gyre_called_away() : 0u;
+    reason = gyre_left == 0u ? GYRE_EXIT_BUDGET : reason;
+    reason = gyre_fuel == 0u ? GYRE_EXIT_FUEL : reason;
+    bool may = reason == 0u;
+    gyre_fuel -= may ? 1u : 0u;
+    uint found = gyre_find();
+    gyre_pending = found != GYRE_LANES;
+    uint lane = min(found, GYRE_LANES - 1u);
+    uint head = gyre_pick(gyre_input_head, lane);
+    bool room = gyre_has_room();
+    /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that overtook its slot
+     * shows here, and is looked at again. */
+    bool whole = gyre_load(gyre_polled_slots[gyre_slot_of(lane, head)].header.sequence) == head + 1u;
+    bool claims = may && gyre_pending && room && whole;
+    gyre_lane = claims ? lane : gyre_lane;
+    gyre_head = claims ? head : gyre_head;
+    gyre_goes_on = claims ? 1u : 0u;
+    gyre_live += claims && int(head - gyre_pick(gyre_window_tail, lane)) >= 0 ? 1u : 0u;
+    uint otherwise = gyre_pending && !room ? GYRE_EXIT_OUTPUT : GYRE_EXIT_IDLE;
+    return claims ? 0u : may ? otherwise : reason;
 }
 
 /* The leader's part of gyre_receive(): a message, or the reason why there is none. */
 void gyre_decide()
 {
-    uint idle = gyre_submission.idle_polls;
-    gyre_goes_on = 0u;
-    if (gyre_left == 0u) {
-        gyre_stamp(GYRE_EXIT_BUDGET);
-    } else {
-        for (;;) {
-            if (gyre_fuel == 0u) {
-                gyre_stamp(GYRE_EXIT_FUEL);
-                break;
-            }
-            gyre_fuel -= 1u;
-            if (gyre_look(idle)) {
-                break;
-            }
+    gyre_idle = gyre_idle_polls;
+    for (;;) {
+        uint reason = gyre_look();
+        if (gyre_goes_on != 0u) {
+            break;
         }
+        if (GYRE_LIVE && (reason == GYRE_EXIT_IDLE || reason == GYRE_EXIT_OUTPUT)) {
+            reason = gyre_await(reason);
+        }
+        if (reason != 0u) {
+            gyre_stamp(reason);
+            break;
+        }
+        gyre_read_tails();
     }
-    gyre_input_slot = gyre_slot_of(gyre_lane, gyre_input_head[gyre_lane]);
+    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_goes_on != 0u) {
+        gyre_claim_again();
+    }
+    gyre_input_slot = gyre_slot_of(gyre_lane, gyre_head);
     gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
 }
 
@@ -434,72 +454,75 @@ void gyre_share_decision()
     gyre_output_slot = gyre_shared_output;
 }
 
+/* The message failed: its answers so far are void, its sender gets `code`. The handler goes on. */
+void gyre_fail(uint code)
+{
+    if (gyre_hand != GYRE_HAND_MESSAGE || gyre_failed != 0u) {
+        return;
+    }
+    gyre_failed = 1u;
+    if (gyre_leads()) {
+        gyre_write_failure(0u, code);
+    }
+}
+
 /* Next message. False: return from main. */
 bool gyre_receive()
 {
-    gyre_over = gyre_over || !gyre_finish();
-    if (gyre_over) {
-        return false;
+    if (!gyre_over) {
+        gyre_over = !gyre_finish();
     }
-    if (gyre_leads()) {
-        gyre_decide();
-    }
-    gyre_share_decision();
-    gyre_over = gyre_goes_on == 0u;
-    if (gyre_over) {
-        return false;
-    }
-    gyre_hand = GYRE_HAND_MESSAGE;
-    gyre_output_at = gyre_output_slot;
-    gyre_message_info = gyre_input_slots[gyre_input_slot].header.info;
-    gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
-    gyre_sends = 0u;
-    gyre_oversent = 0u;
-    gyre_failed = 0u;
-    gyre_fail_code = 0u;
-    gyre_restore_state();
-    if ((gyre_claim_flags & GYRE_FLAG_CUT) != 0u) {
-        gyre_failed = 1u;
-        gyre_over = true;
+    if (!gyre_over) {
         if (gyre_leads()) {
-            gyre_stamp(GYRE_EXIT_CUT);
+            gyre_goes_on = 0u;
+            gyre_decide();
+        }
+        gyre_share_decision();
+        gyre_over = gyre_goes_on == 0u;
+    }
+    if (!gyre_over) {
+        gyre_hand = GYRE_HAND_MESSAGE;
+        gyre_output_at = gyre_output_slot;
+        gyre_message_info = gyre_input_slots[gyre_input_slot].header.info;
+        gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
+        gyre_sends = 0u;
+        gyre_failed = 0u;
+        gyre_restore_state();
+        if (gyre_may_be_dropped() && (gyre_claim_flags & GYRE_FLAG_CUT) != 0u) {
+            gyre_fail(0u);
+            gyre_over = true;
+            if (gyre_leads()) {
+                gyre_stamp(GYRE_EXIT_CUT);
+            }
         }
     }
     return !gyre_over;
 }
 
-/* GYRE_OUT is an answer; GYRE_OUT becomes the next one. */
+/* GYRE_OUT is an answer; GYRE_OUT becomes the next one. One more than GYRE_MAX_SENDS, and the message has failed. */
 void gyre_send()
 {
-    if (gyre_hand != GYRE_HAND_MESSAGE) {
-        return;
+    if (gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
+        bool over = gyre_sends == gyre_max_sends;
+        if (gyre_leads()) {
+            gyre_write_header(over ? gyre_output_slot : gyre_output_at,
+                              gyre_output_tail + (over ? 0u : gyre_sends) + 1u,
+                              over ? GYRE_FLAG_FAILED | GYRE_FLAG_OVERSENT : 0u);
+        }
+        gyre_failed = over ? 1u : 0u;
+        gyre_sends += 1u;
+        /* After the last one GYRE_OUT stays on it: what lies behind may be unread. */
+        uint next = min(gyre_sends, gyre_max_sends - 1u);
+        uint first = gyre_output_slot - gyre_group * gyre_output_size;
+        gyre_output_at = gyre_group * gyre_output_size + ((first + next) & (gyre_output_size - 1u));
     }
-    if (gyre_sends == gyre_max_sends) {
-        gyre_oversent = 1u;
-        return;
-    }
-    if (gyre_leads()) {
-        gyre_write_header(gyre_output_at, gyre_output_tail + gyre_sends + 1u, 0u, 0u);
-    }
-    gyre_sends += 1u;
-    /* After the last one GYRE_OUT stays on it: what lies behind may be unread. */
-    uint next = min(gyre_sends, gyre_max_sends - 1u);
-    uint first = gyre_output_slot - gyre_group * gyre_output_size;
-    gyre_output_at = gyre_group * gyre_output_size + ((first + next) & (gyre_output_size - 1u));
-}
-
-/* The message failed: its answers so far are void, its sender gets `code`. The handler goes on. */
-void gyre_fail(uint code)
-{
-    gyre_failed = 1u;
-    gyre_fail_code = code;
 }
 
 /* What the host wants, by now in LIVE, as of the submission in STRICT. */
 uint gyre_command()
 {
     uint command = GYRE_COMMAND_RUN;
-    if (gyre_leads() && gyre_live_mode) {
+    if (GYRE_LIVE && gyre_leads()) {
         command = gyre_load(gyre_host.command) & 0xffu;
     }
     if (gyre_local_count > 1u) {
@@ -582,7 +605,6 @@ void gyre_warm_up()
 
 void gyre_begin()
 {
-    gyre_live_mode = (gyre_submission.flags & GYRE_SUBMIT_LIVE) != 0u;
     gyre_first = gyre_local[gyre_group].ran == 0u ? 1u : 0u;
     gyre_state_at = gyre_group * 2u;
     if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
@@ -594,12 +616,14 @@ void gyre_begin()
         gyre_input_head =
             uvec4(gyre_status[gyre_group].line.input_head[0], gyre_status[gyre_group].line.input_head[1],
                   gyre_status[gyre_group].line.input_head[2], gyre_status[gyre_group].line.input_head[3]);
+        gyre_head = gyre_input_head.x; /* gyre_lane is 0 */
         gyre_window_tail = uvec4(gyre_window.input_tail[0], gyre_window.input_tail[1], gyre_window.input_tail[2],
                                  gyre_window.input_tail[3]);
         gyre_input_tail = gyre_window_tail;
         gyre_output_tail = gyre_status[gyre_group].line.output_tail;
         gyre_output_head = gyre_window.output_head;
         gyre_fuel = gyre_submission.fuel;
+        gyre_idle_polls = gyre_submission.idle_polls;
         bool goes_on = gyre_local[gyre_group].serial == gyre_serial;
         gyre_left = goes_on ? gyre_local[gyre_group].left : gyre_submission.budget;
         bool forget = (gyre_submission.flags & GYRE_SUBMIT_FORGET) != 0u;
@@ -628,8 +652,8 @@ void gyre_refuse()
     if (gyre_is_fresh()) {
         gyre_write_failure(GYRE_FLAG_CUT, 0u);
         gyre_fence();
-        gyre_publish(1u);
-        gyre_failures += 1u;
+        gyre_failed = 1u;
+        gyre_publish(1u, 1u);
     } else {
         gyre_redo |= GYRE_CLAIMED_BEGUN << gyre_lane;
     }
@@ -645,6 +669,9 @@ void gyre_end()
                 gyre_refuse();
             }
             gyre_stamp(whole ? GYRE_EXIT_RETURNED : GYRE_EXIT_CUT);
+        }
+        if (gyre_hand != GYRE_HAND_PROLOGUE) {
+            gyre_local[gyre_group].ran = 1u;
         }
         gyre_local[gyre_group].serial = gyre_serial;
         gyre_local[gyre_group].left = gyre_left;

@@ -22,6 +22,8 @@ layout(constant_id = GYRE_SPEC_LOCAL_X) const uint gyre_local_x = 1u;
 layout(constant_id = GYRE_SPEC_INPUT_SIZE) const uint gyre_input_size = 1u;
 layout(constant_id = GYRE_SPEC_OUTPUT_SIZE) const uint gyre_output_size = 1u;
 layout(constant_id = GYRE_SPEC_STATE_WORDS) const uint gyre_state_size = 0u;
+layout(constant_id = GYRE_SPEC_WORKGROUPS) const uint gyre_workgroups = 2u;
+layout(constant_id = GYRE_SPEC_LIVE) const uint gyre_is_live = 0u;
 layout(constant_id = GYRE_SPEC_QUIRKS) const uint gyre_quirks = 0u;
 
 struct gyre_InputSlot {

@@ -47,6 +47,8 @@
 #define GYRE_SPEC_STATE_WORDS 2005
 #define GYRE_SPEC_QUIRKS 2006
 #define GYRE_SPEC_LOCAL_X 2007
+#define GYRE_SPEC_WORKGROUPS 2008
+#define GYRE_SPEC_LIVE 2009 /* 1: poll gyre_HostLine */
 
 /* Quirks of a driver that the shader works around. */
 #define GYRE_QUIRK_LOOPS_CUT \
@@ -56,7 +58,6 @@
 
 /* gyre_Submission.flags */
 #define GYRE_SUBMIT_WARM_UP 1u /* set the cursors, run no handler */
-#define GYRE_SUBMIT_LIVE 2u    /* poll gyre_HostLine */
 #define GYRE_SUBMIT_FORGET \
     4u /* the input rings were refilled: what was claimed before is not at their heads */
 

@@ -79,7 +79,8 @@ static void refused(struct rig *rig, gyre_kernel *kernel, const struct illegal *
     gives(GYRE_ERROR_STATE, illegal->call(kernel));
     is_in(kernel, illegal->state);
     gyre_stats after = stats_of(kernel);
-    cr_assert(after.accepted == before.accepted && after.fault == before.fault,
+    cr_assert(after.accepted == before.accepted && after.rejected == before.rejected &&
+                  after.dropped == before.dropped && after.fault == before.fault,
               "%s in %s changed something", illegal->operation, gyre_state_name(illegal->state));
     char said[128];
     snprintf(said, sizeof said, "kernel %s is %s: %s is not allowed\n", gyre_kernel_id(kernel),
