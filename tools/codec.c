@@ -102,7 +102,7 @@ static const char *kind_of(const json_t *value)
 
 json_t *layout_parse(const char *text, size_t length, char *why, size_t why_size)
 {
-    struct complaint complaint = { .text = why, .size = why_size };
+    struct complaint complaint = {.text = why, .size = why_size};
     json_error_t error;
     /* To jansson it would be the end, with anything allowed behind it. */
     const char *zero = length > 0 ? memchr(text, '\0', length) : NULL;
@@ -152,7 +152,7 @@ static bool whole_of_digits(const char *text, size_t length, struct whole *out)
         }
         magnitude = magnitude * 10 + digit;
     }
-    *out = (struct whole){ .negative = negative && magnitude > 0, .magnitude = magnitude };
+    *out = (struct whole){.negative = negative && magnitude > 0, .magnitude = magnitude};
     return true;
 }
 
@@ -324,7 +324,7 @@ static bool encode_value(struct complaint *why, const struct layout_field *field
                           json_array_size(value));
         }
         for (uint32_t i = 0; i < d->length; i++) {
-            const struct place element = { .up = place, .index = i };
+            const struct place element = {.up = place, .index = i};
             if (!encode_value(why, field, dimension + 1, json_array_get(value, i),
                               at + (size_t)i * d->stride, &element)) {
                 return false;
@@ -362,7 +362,7 @@ static bool refuse_keys(struct complaint *why, const struct layout_struct *type,
     for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
         const char *key = json_object_iter_key(at);
         if (!is_padding(key) && !has_member(type, key)) {
-            struct place here = { .up = place, .name = key };
+            struct place here = {.up = place, .name = key};
             refuse(why, &here, "no such member; there is");
             const char *separator = " ";
             for (uint32_t i = 0; i < type->field_count; i++) {
@@ -377,7 +377,7 @@ static bool refuse_keys(struct complaint *why, const struct layout_struct *type,
     for (uint32_t i = 0; i < type->field_count; i++) {
         const char *name = type->fields[i].name;
         if (!is_padding(name) && !json_object_get(object, name)) {
-            struct place here = { .up = place, .name = name };
+            struct place here = {.up = place, .name = name};
             return refuse(why, &here, "missing");
         }
     }
@@ -409,7 +409,7 @@ static bool encode_struct(struct complaint *why, const struct layout_struct *typ
         if (!member) {
             return refuse_keys(why, type, value, place);
         }
-        const struct place here = { .up = place, .name = field->name };
+        const struct place here = {.up = place, .name = field->name};
         if (!encode_value(why, field, 0, member, at + field->offset, &here)) {
             return false;
         }
@@ -424,7 +424,7 @@ static bool encode_struct(struct complaint *why, const struct layout_struct *typ
 bool layout_encode(const struct layout_message *in, json_t *object, void *bytes, char *why,
                    size_t why_size)
 {
-    struct complaint complaint = { .text = why, .size = why_size };
+    struct complaint complaint = {.text = why, .size = why_size};
     memset(bytes, 0, in->size);
     return encode_struct(&complaint, in->type, object, bytes, NULL);
 }
@@ -585,7 +585,7 @@ static void put_struct(struct text *text, const struct layout_struct *type, cons
 
 char *layout_decode(const struct layout_message *in, const void *bytes, const char *extra)
 {
-    struct text text = { .data = malloc(256) };
+    struct text text = {.data = malloc(256)};
     if (!text.data) {
         return NULL;
     }

@@ -85,7 +85,7 @@ static bool wrap(struct layout_dimension *d, uint32_t length, uint32_t stride, u
     if (length == 0 || stride == 0 || stride < *extent) {
         return false;
     }
-    *d = (struct layout_dimension){ .length = length, .stride = stride };
+    *d = (struct layout_dimension){.length = length, .stride = stride};
     *extent += (uint64_t)stride * (length - 1);
     return *extent <= UINT32_MAX;
 }
@@ -127,7 +127,7 @@ static bool read_dimensions(struct reader *r, spvc_type parent, uint32_t index, 
                 : vector ? wrap(&d[arrays], spvc_type_get_vector_size(type), field->width, extent)
                          : true;
 
-    uint32_t strides[LAYOUT_DIMENSIONS] = { 0 };
+    uint32_t strides[LAYOUT_DIMENSIONS] = {0};
     uint32_t id = spvc_type_get_member_type(parent, index);
     for (uint32_t i = 0; i < arrays && fits; i++) {
         strides[i] = decoration(r, id, SpvDecorationArrayStride);
@@ -403,7 +403,7 @@ static bool read_blocks(struct reader *r, bool uniform, struct layout *layout)
             continue;
         }
         struct layout_block *block = &layout->blocks[layout->block_count++];
-        *block = (struct layout_block){ .set = set, .uniform = uniform };
+        *block = (struct layout_block){.set = set, .uniform = uniform};
         if (!read_block(r, &list[i], block)) {
             return false;
         }
@@ -454,7 +454,7 @@ static bool read_module(struct reader *r, struct layout *layout)
 bool layout_read(const uint32_t *words, size_t count, struct layout **out, char *why,
                  size_t why_size)
 {
-    struct reader r = { .words = words, .word_count = count, .why = why, .why_size = why_size };
+    struct reader r = {.words = words, .word_count = count, .why = why, .why_size = why_size};
     struct layout *layout = calloc(1, sizeof *layout);
     if (!layout) {
         return refuse_memory(&r);

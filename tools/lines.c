@@ -80,7 +80,7 @@ static bool take(struct lines *lines, size_t end_of_line, size_t next, struct li
     size_t length = end_of_line - lines->start;
     bool skipped = lines->skipping;
 
-    *line = (struct line){ .text = text, .number = lines->number };
+    *line = (struct line){.text = text, .number = lines->number};
     lines->skipping = false;
     lines->start = lines->scanned = next;
     lines->number++;
@@ -122,7 +122,7 @@ static bool take_buffered(struct lines *lines, struct line *line, enum lines_res
     if (lines->end - lines->start <= lines->max_length + 1) {
         return false;
     }
-    *line = (struct line){ .number = lines->number };
+    *line = (struct line){.number = lines->number};
     lines->skipping = true;
     lines->start = lines->scanned = lines->end = 0;
     *result = LINES_TOO_LONG;
@@ -155,7 +155,7 @@ static bool make_room(struct lines *lines)
 /* LINES_LINE: there is something to read, or the end. */
 static enum lines_result wait_readable(const struct lines *lines, int timeout_ms)
 {
-    int ready = poll(&(struct pollfd){ .fd = lines->fd, .events = POLLIN }, 1, timeout_ms);
+    int ready = poll(&(struct pollfd){.fd = lines->fd, .events = POLLIN}, 1, timeout_ms);
     if (ready < 0) {
         return errno == EINTR ? LINES_TIMEOUT : LINES_ERROR;
     }

@@ -2,9 +2,9 @@
  *
  *     cc counter.c -o counter $(pkg-config --cflags --libs gyre gyre-compiler) && ./counter
  *
- * In a build of Gyre itself it is bin/counter. A kernel never stays on the device for long: here it must leave after every
- * seventh message (fuel), and half way it is paused, when it leaves altogether. Its state is in device memory and does
- * not notice. It prints
+ * In a build of Gyre itself it is bin/counter. A kernel never stays on the device for long: here it
+ * must leave after every seventh message (fuel), and half way it is paused, when it leaves
+ * altogether. Its state is in device memory and does not notice. It prints
  *
  *     1000 messages: total 501500, in 150 residencies
  *
@@ -44,11 +44,13 @@ static void send(gyre_kernel *kernel, uint32_t first, uint32_t last)
 {
     for (uint32_t i = first; i <= last; ++i) {
         struct request request = {.add = i};
-        must(gyre_send(kernel, &(gyre_message){.data = &request, .size = sizeof request}, GYRE_FOREVER));
+        must(gyre_send(kernel, &(gyre_message){.data = &request, .size = sizeof request},
+                       GYRE_FOREVER));
     }
 }
 
-/* The last answer. What was sent while the kernel ran came before what was sent while it was paused. */
+/* The last answer. What was sent while the kernel ran came before what was sent while it was
+ * paused. */
 static struct response receive(gyre_kernel *kernel, uint32_t count)
 {
     struct response response = {0};
@@ -67,7 +69,8 @@ int main(void)
     must(gyre_runtime_create(&params, &runtime));
 
     gyre_kernel *counter = NULL;
-    gyre_kernel_params kernel = {.id = "counter", .glsl_file = SAMPLE_DIR "/counter.comp", .fuel = 7};
+    gyre_kernel_params kernel = {
+        .id = "counter", .glsl_file = SAMPLE_DIR "/counter.comp", .fuel = 7};
     must(gyre_kernel_create(runtime, &kernel, &counter));
     must(gyre_kernel_launch(counter));
     must(gyre_kernel_activate(counter));

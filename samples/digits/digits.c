@@ -60,7 +60,7 @@ static bool append(struct digits_set *set, size_t *capacity, const struct digits
 
 bool digits_load_set(const char *path, struct digits_set *set)
 {
-    struct digits_set loaded = { 0 };
+    struct digits_set loaded = {0};
     size_t capacity = 0;
     char *line = NULL;
     size_t line_size = 0;

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DIGITS_PIXELS        64
-#define DIGITS_HIDDEN        32
-#define DIGITS_CLASSES       10
+#define DIGITS_PIXELS 64
+#define DIGITS_HIDDEN 32
+#define DIGITS_CLASSES 10
 
 /* Lines 1 to this one of digits.jsonl were trained on (train.py: TRAINED), the rest were not. */
 #define DIGITS_TRAINED_LINES 1287

@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 {
     struct digits_model model;
     struct digits_set set;
-    struct tally tally = { 0 };
+    struct tally tally = {0};
 
     if (argc != 4) {
         fprintf(stderr, "usage: digits-score ANSWERS.jsonl DIGITS.jsonl MODEL.f32\n");

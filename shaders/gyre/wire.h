@@ -84,17 +84,20 @@
 #define GYRE_EXIT_VERSION 11u /* the shader was made with another version of this file */
 #define GYRE_EXIT_COUNT 12u
 
-/* gyre_Exit.claimed, shifted by the lane: the driver cut a loop while the message at its head was in hand. */
+/* gyre_Exit.claimed, shifted by the lane: the driver cut a loop while the message at its head was
+ * in hand. */
 #define GYRE_CLAIMED_BEGUN 0x01u
-#define GYRE_CLAIMED_FIRST 0x10u /* ... as the first thing that the residency did, and ended it without a word */
+#define GYRE_CLAIMED_FIRST \
+    0x10u /* ... as the first thing that the residency did, and ended it without a word */
 
 /* gyre_Header.info: type in bits 0-15, priority in 16-23, flags in 24-31. */
 #define GYRE_INFO_PRIORITY_SHIFT 16
 #define GYRE_INFO_FLAGS_SHIFT 24
 #define GYRE_FLAG_REDELIVERED 1u
 #define GYRE_FLAG_FAILED 2u /* output: `extra` is the handler's code */
-#define GYRE_FLAG_CUT 4u /* output: with FAILED; the handler's loops exceed what the driver runs \
-                          */
+#define GYRE_FLAG_CUT \
+    4u /* output: with FAILED; the handler's loops exceed what the driver runs \
+        */
 #define GYRE_FLAG_OVERSENT 8u /* output: with FAILED; more than GYRE_MAX_SENDS answers */
 
 #ifdef __cplusplus
@@ -202,11 +205,11 @@ GYRE_WIRE_SIZE(gyre_StatusBlock, 640)
 
 /* The device's own memory between residencies; its cursors are those of its gyre_StatusLine. */
 struct gyre_LocalLine {
-    gyre_word state_copy;   /* which copy of the state is committed */
-    gyre_word ran;          /* the handler has run before */
-    gyre_word serial;       /* of the submission that `left` counts for */
-    gyre_word left;         /* of its message budget */
-    gyre_word claimed;      /* as gyre_Exit.claimed of the last residency */
+    gyre_word state_copy; /* which copy of the state is committed */
+    gyre_word ran;        /* the handler has run before */
+    gyre_word serial;     /* of the submission that `left` counts for */
+    gyre_word left;       /* of its message budget */
+    gyre_word claimed;    /* as gyre_Exit.claimed of the last residency */
     gyre_word reserved[27];
 };
 GYRE_WIRE_SIZE(gyre_LocalLine, 128)

@@ -1,4 +1,5 @@
-/* A program that carries a shaderc of its own, as engines do, and links gyre-compiler: two of them, side by side. */
+/* A program that carries a shaderc of its own, as engines do, and links gyre-compiler: two of them,
+ * side by side. */
 #include <gyre/compiler.h>
 #include <shaderc/shaderc.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ static size_t compile_by_gyre(void)
     uint32_t *words = NULL;
     size_t size = 0;
     const gyre_compiler *compiler = gyre_compiler_shaderc();
-    gyre_compile_request request = { .file = "text.comp", .source = text };
+    gyre_compile_request request = {.file = "text.comp", .source = text};
     if (compiler->compile(&request, &words, &size) != GYRE_OK) {
         return 0;
     }
@@ -32,7 +33,7 @@ static size_t compile_by_ourselves(void)
 
 int main(void)
 {
-    size_t sizes[] = { compile_by_gyre(), compile_by_ourselves(), compile_by_gyre() };
+    size_t sizes[] = {compile_by_gyre(), compile_by_ourselves(), compile_by_gyre()};
     printf("%zu, %zu, %zu bytes\n", sizes[0], sizes[1], sizes[2]);
     return sizes[0] > 0 && sizes[1] > 0 && sizes[2] == sizes[0] ? 0 : 1;
 }

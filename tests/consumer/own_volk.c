@@ -1,6 +1,6 @@
 /*
- * A program that carries a volk of its own, as engines do, and links gyre. Each of the two has function
- * pointers of the same names: neither may read or write the other's.
+ * A program that carries a volk of its own, as engines do, and links gyre. Each of the two has
+ * function pointers of the same names: neither may read or write the other's.
  */
 #include <gyre/gyre.h>
 #include <stdio.h>
@@ -15,7 +15,8 @@
         } \
     } while (0)
 
-static VkResult VKAPI_PTR must_not_be_called(VkInstance instance, uint32_t *count, VkPhysicalDevice *devices)
+static VkResult VKAPI_PTR must_not_be_called(VkInstance instance, uint32_t *count,
+                                             VkPhysicalDevice *devices)
 {
     (void)instance;
     (void)count;
@@ -39,7 +40,7 @@ int main(void)
 
     CHECK(volkInitialize() == VK_SUCCESS);
     VkInstance instance = VK_NULL_HANDLE;
-    CHECK(vkCreateInstance(&(VkInstanceCreateInfo){ .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO },
+    CHECK(vkCreateInstance(&(VkInstanceCreateInfo){.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO},
                            NULL, &instance) == VK_SUCCESS);
     volkLoadInstance(instance);
 

@@ -63,9 +63,10 @@ gyre_kernel *rig_active(struct rig *rig, gyre_kernel_params params)
 const char *rig_glsl(const char *structs_and_defines, uint32_t local_size, const char *rest)
 {
     static _Thread_local char text[16384];
-    int length = snprintf(text, sizeof text,
-                          "#version 460\n%s\n#include \"gyre/kernel.glsl\"\nlayout(local_size_x = %u) in;\n%s\n",
-                          structs_and_defines, local_size, rest);
+    int length = snprintf(
+        text, sizeof text,
+        "#version 460\n%s\n#include \"gyre/kernel.glsl\"\nlayout(local_size_x = %u) in;\n%s\n",
+        structs_and_defines, local_size, rest);
     cr_assert(length > 0 && (size_t)length < sizeof text);
     return text;
 }

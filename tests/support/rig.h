@@ -1,7 +1,8 @@
 /* What the GPU tests share: a runtime whose log is kept, kernels from GLSL text, checked calls.
  *
  * A test runs once per driver (ctest sets VK_DRIVER_FILES) and loops over both visibilities itself:
- *     for (enum rig_mode mode = RIG_STRICT; mode <= RIG_LIVE; ++mode) { struct rig rig; rig_open(&rig, mode); ... }
+ *     for (enum rig_mode mode = RIG_STRICT; mode <= RIG_LIVE; ++mode) { struct rig rig;
+ * rig_open(&rig, mode); ... }
  */
 #ifndef GYRE_TEST_RIG_H
 #define GYRE_TEST_RIG_H
@@ -40,7 +41,8 @@ struct rig {
 };
 
 void rig_open(struct rig *rig, enum rig_mode mode);
-void rig_open_with(struct rig *rig, gyre_runtime_params params); /* log and compiler are the rig's */
+void rig_open_with(struct rig *rig,
+                   gyre_runtime_params params); /* log and compiler are the rig's */
 void rig_close(struct rig *rig);
 
 bool rig_said(struct rig *rig, const char *part);
@@ -49,8 +51,8 @@ bool rig_said(struct rig *rig, const char *part);
 gyre_kernel *rig_launch(struct rig *rig, gyre_kernel_params params);
 gyre_kernel *rig_active(struct rig *rig, gyre_kernel_params params);
 
-/* "#version ... local_size": a kernel from its structs, state and body. `state` may be NULL. Text lives until the next
- * call from the same thread. */
+/* "#version ... local_size": a kernel from its structs, state and body. `state` may be NULL. Text
+ * lives until the next call from the same thread. */
 const char *rig_glsl(const char *structs_and_defines, uint32_t local_size, const char *rest);
 
 uint64_t rig_now_ns(void);

@@ -14,24 +14,24 @@
 #define HEARD_MAX 64
 #define PATH_SIZE 512
 
-#define STRUCTS                                         \
-    "#version 460\n"                                    \
+#define STRUCTS \
+    "#version 460\n" \
     "struct Request { float a[256]; float b[256]; };\n" \
-    "struct Response { float sum[256]; };\n"            \
-    "#define GYRE_INPUT Request\n"                      \
+    "struct Response { float sum[256]; };\n" \
+    "#define GYRE_INPUT Request\n" \
     "#define GYRE_OUTPUT Response\n"
 #define KERNEL "#include \"gyre/kernel.glsl\"\n"
-#define SIZE   "layout(local_size_x = 64) in;\n"
-#define MAIN                                                                             \
-    "void main() {\n"                                                                    \
-    "    while (gyre_receive()) {\n"                                                     \
+#define SIZE "layout(local_size_x = 64) in;\n"
+#define MAIN \
+    "void main() {\n" \
+    "    while (gyre_receive()) {\n" \
     "        for (uint i = gl_LocalInvocationIndex; i < 256; i += gl_WorkGroupSize.x)\n" \
-    "            GYRE_OUT.sum[i] = GYRE_IN.a[i] + GYRE_IN.b[i];\n"                       \
-    "        gyre_send();\n"                                                             \
-    "    }\n"                                                                            \
+    "            GYRE_OUT.sum[i] = GYRE_IN.a[i] + GYRE_IN.b[i];\n" \
+    "        gyre_send();\n" \
+    "    }\n" \
     "}\n"
 #define VECTOR_ADD STRUCTS KERNEL SIZE MAIN /* the include is on line 6, main on line 8 */
-#define PLAIN      "#version 460\nlayout(local_size_x = 1) in;\nvoid main() {}\n"
+#define PLAIN "#version 460\nlayout(local_size_x = 1) in;\nvoid main() {}\n"
 
 struct heard {
     unsigned count;
@@ -142,9 +142,9 @@ static void run(gyre_compile_request request, struct outcome *outcome)
 static void run_file(const char *name, struct outcome *outcome)
 {
     const char *library = in_folder("library");
-    run((gyre_compile_request){ .file = in_folder(name),
-                                .include_directories = &library,
-                                .include_directory_count = 1 },
+    run((gyre_compile_request){.file = in_folder(name),
+                               .include_directories = &library,
+                               .include_directory_count = 1},
         outcome);
 }
 
@@ -187,11 +187,11 @@ static bool says(const struct outcome *outcome, const char *file, unsigned line,
     return false;
 }
 
-#define EXPECT_ERROR(outcome, file, line, words)                                             \
-    do {                                                                                     \
-        cr_assert_eq((outcome)->result, GYRE_ERROR_COMPILE);                                 \
+#define EXPECT_ERROR(outcome, file, line, words) \
+    do { \
+        cr_assert_eq((outcome)->result, GYRE_ERROR_COMPILE); \
         cr_assert(says(outcome, file, line, words), "no \"%s:%u: ...%s...\", but: %s", file, \
-                  (unsigned)(line), words, (outcome)->heard.lines[0]);                       \
+                  (unsigned)(line), words, (outcome)->heard.lines[0]); \
     } while (0)
 
 /* The first instruction of that opcode, or NULL. */
@@ -241,7 +241,7 @@ Test(compiler, same_source_gives_same_words)
     static struct outcome once;
     static struct outcome again;
     run_text(VECTOR_ADD, &once);
-    run((gyre_compile_request){ .file = "elsewhere.comp", .source = VECTOR_ADD }, &again);
+    run((gyre_compile_request){.file = "elsewhere.comp", .source = VECTOR_ADD}, &again);
     cr_assert_eq(once.result, GYRE_OK);
     cr_assert_eq(again.result, GYRE_OK);
     cr_assert_eq(once.size, again.size);
@@ -253,7 +253,7 @@ Test(compiler, same_source_gives_same_words)
 Test(compiler, device_without_memory_model_gets_the_other_dialect)
 {
     static struct outcome outcome;
-    run((gyre_compile_request){ .source = VECTOR_ADD, .no_memory_model = true }, &outcome);
+    run((gyre_compile_request){.source = VECTOR_ADD, .no_memory_model = true}, &outcome);
     cr_assert_eq(outcome.result, GYRE_OK, "%s", outcome.heard.lines[0]);
     const uint32_t *memory_model = instruction(&outcome, 14);
     cr_assert_not_null(memory_model);
@@ -271,13 +271,13 @@ Test(compiler, shader_that_is_no_kernel_compiles_too)
 Test(compiler, text_needs_no_file_and_angle_brackets_do)
 {
     static struct outcome outcome;
-    run((gyre_compile_request){ .source = STRUCTS "#include <gyre/kernel.glsl>\n" SIZE MAIN },
+    run((gyre_compile_request){.source = STRUCTS "#include <gyre/kernel.glsl>\n" SIZE MAIN},
         &outcome);
     expect_ok(&outcome);
-    run((gyre_compile_request){ .source = "#version 460\nvoid main() { x; }\n" }, &outcome);
+    run((gyre_compile_request){.source = "#version 460\nvoid main() { x; }\n"}, &outcome);
     cr_assert_eq(outcome.result, GYRE_ERROR_COMPILE);
     cr_assert_str_eq(outcome.heard.lines[0], "glsl:2: 'x' : undeclared identifier");
-    run((gyre_compile_request){ .source = "#version 460\n#include \"x.glsl\"\n" }, &outcome);
+    run((gyre_compile_request){.source = "#version 460\n#include \"x.glsl\"\n"}, &outcome);
     cr_assert_eq(outcome.result, GYRE_ERROR_COMPILE);
     cr_assert(strstr(outcome.heard.lines[0], "no include directory") != NULL, "%s",
               outcome.heard.lines[0]);
@@ -289,7 +289,7 @@ Test(compiler, file_in_the_working_directory_includes_its_neighbours)
     put("kernels/near.glsl", "const float two = 2.0;\n");
     cr_assert_eq(chdir(in_folder("kernels")), 0);
     put("kernels/u.comp", "#version 460\n#include \"near.glsl\"\nvoid main() { float x = two; }\n");
-    run((gyre_compile_request){ .file = "u.comp" }, &outcome);
+    run((gyre_compile_request){.file = "u.comp"}, &outcome);
     cr_assert_eq(chdir("/"), 0);
     expect_ok(&outcome);
 }
@@ -560,26 +560,26 @@ Test(compiler, what_is_no_kernel_is_named_and_nothing_is_printed)
         unsigned line;
         const char *words;
     } cases[] = {
-        { "", 1, "empty" },
-        { "\n// nothing\n/* here\n */ \n", 5, "nothing but comments" },
-        { "void main() {}\n", 1, "must begin with \"#version 460\"" },
-        { "\n\n/**/ void main() {}\n#version 460\n", 3, "must begin with \"#version 460\"" },
-        { "#extension GL_x : enable\n", 1, "must begin with \"#version 460\"" },
-        { "// old\n#version 110\nvoid main() {}\n", 2, "this #version" },
-        { "#version 330\nvoid main() {}\n", 1, "this #version" },
-        { "#version 4600\nvoid main() {}\n", 1, "this #version" },
-        { "#version 310 es\nvoid main() {}\n", 1, "this #version" },
-        { "#version 460 compatibility\nvoid main() {}\n", 1, "this #version" },
-        { "#version 450 es\nvoid main() {}\n", 1, "this #version" },
-        { "#version\nvoid main() {}\n", 1, "this #version" },
-        { "#version 460\nvoid main() {}\n#version 110\n", 3, "'#version'" },
-        { "// \\\n#version 110\n#version 460\nvoid main() { x; }\n", 4, "'x'" },
-        { "#version 460\n\n\x01\x02\n", 3, "not text" },
-        { "\x03\x02\x23\x07 and more", 1, "SPIR-V module, not GLSL" },
-        { "#version 460\nvoid main() {\n", 3, "end of file" },
+        {"", 1, "empty"},
+        {"\n// nothing\n/* here\n */ \n", 5, "nothing but comments"},
+        {"void main() {}\n", 1, "must begin with \"#version 460\""},
+        {"\n\n/**/ void main() {}\n#version 460\n", 3, "must begin with \"#version 460\""},
+        {"#extension GL_x : enable\n", 1, "must begin with \"#version 460\""},
+        {"// old\n#version 110\nvoid main() {}\n", 2, "this #version"},
+        {"#version 330\nvoid main() {}\n", 1, "this #version"},
+        {"#version 4600\nvoid main() {}\n", 1, "this #version"},
+        {"#version 310 es\nvoid main() {}\n", 1, "this #version"},
+        {"#version 460 compatibility\nvoid main() {}\n", 1, "this #version"},
+        {"#version 450 es\nvoid main() {}\n", 1, "this #version"},
+        {"#version\nvoid main() {}\n", 1, "this #version"},
+        {"#version 460\nvoid main() {}\n#version 110\n", 3, "'#version'"},
+        {"// \\\n#version 110\n#version 460\nvoid main() { x; }\n", 4, "'x'"},
+        {"#version 460\n\n\x01\x02\n", 3, "not text"},
+        {"\x03\x02\x23\x07 and more", 1, "SPIR-V module, not GLSL"},
+        {"#version 460\nvoid main() {\n", 3, "end of file"},
     };
     static struct outcome outcome;
-    int kept[2] = { dup(1), dup(2) };
+    int kept[2] = {dup(1), dup(2)};
     FILE *printed = fopen(in_folder("printed"), "w");
     cr_assert_not_null(printed);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
@@ -629,17 +629,16 @@ Test(compiler, impossible_requests_are_invalid)
     size_t size = 0;
     cr_assert_eq(compiler->version, 1);
     cr_assert_eq(compiler->compile(NULL, &words, &size), GYRE_ERROR_INVALID);
-    cr_assert_eq(compiler->compile(&(gyre_compile_request){ 0 }, &words, &size),
-                 GYRE_ERROR_INVALID);
-    cr_assert_eq(compiler->compile(&(gyre_compile_request){ .source = PLAIN }, NULL, &size),
+    cr_assert_eq(compiler->compile(&(gyre_compile_request){0}, &words, &size), GYRE_ERROR_INVALID);
+    cr_assert_eq(compiler->compile(&(gyre_compile_request){.source = PLAIN}, NULL, &size),
                  GYRE_ERROR_INVALID);
     cr_assert_eq(
-        compiler->compile(&(gyre_compile_request){ .source = PLAIN, .include_directory_count = 1 },
+        compiler->compile(&(gyre_compile_request){.source = PLAIN, .include_directory_count = 1},
                           &words, &size),
         GYRE_ERROR_INVALID);
-    cr_assert_eq(compiler->compile(&(gyre_compile_request){ .source = PLAIN,
-                                                            .include_directories = &nothing,
-                                                            .include_directory_count = 1 },
+    cr_assert_eq(compiler->compile(&(gyre_compile_request){.source = PLAIN,
+                                                           .include_directories = &nothing,
+                                                           .include_directory_count = 1},
                                    &words, &size),
                  GYRE_ERROR_INVALID);
     compiler->release(NULL);
@@ -651,9 +650,9 @@ Test(compiler, no_log_is_no_trouble)
     uint32_t *words = NULL;
     size_t size = 0;
     cr_assert_eq(
-        compiler->compile(&(gyre_compile_request){ .source = "#version 460\nx" }, &words, &size),
+        compiler->compile(&(gyre_compile_request){.source = "#version 460\nx"}, &words, &size),
         GYRE_ERROR_COMPILE);
-    cr_assert_eq(compiler->validate((const uint32_t[]){ 1, 2, 3, 4, 5 }, 20, NULL, NULL),
+    cr_assert_eq(compiler->validate((const uint32_t[]){1, 2, 3, 4, 5}, 20, NULL, NULL),
                  GYRE_ERROR_SPIRV);
 }
 
@@ -672,7 +671,7 @@ static void *compile_often(void *argument)
         bool good = (i + worker->number) % 3 != 0;
         snprintf(text, sizeof text, VECTOR_ADD "const uint number%u = %s;\n", worker->number,
                  good ? "1" : "none");
-        run((gyre_compile_request){ .source = text, .no_memory_model = i % 2 != 0 },
+        run((gyre_compile_request){.source = text, .no_memory_model = i % 2 != 0},
             &worker->outcome);
         bool right = good ? worker->outcome.result == GYRE_OK && worker->outcome.heard.count == 0
                           : worker->outcome.result == GYRE_ERROR_COMPILE &&
@@ -701,7 +700,7 @@ Test(compiler, validate_refuses_what_is_not_whole)
 {
     static struct outcome outcome;
     const gyre_compiler *compiler = gyre_compiler_shaderc();
-    run((gyre_compile_request){ .source = VECTOR_ADD }, &outcome);
+    run((gyre_compile_request){.source = VECTOR_ADD}, &outcome);
     cr_assert_eq(outcome.result, GYRE_OK);
     size_t step = outcome.size / 4 / 40 * 4;
     for (size_t size = 0; size < outcome.size; size += step) {
@@ -723,7 +722,7 @@ Test(compiler, validate_says_which_rule_is_broken)
 {
     static struct outcome outcome;
     const gyre_compiler *compiler = gyre_compiler_shaderc();
-    run((gyre_compile_request){ .source = PLAIN }, &outcome);
+    run((gyre_compile_request){.source = PLAIN}, &outcome);
     cr_assert_eq(outcome.result, GYRE_OK);
     uint32_t version = outcome.words[1];
     outcome.words[1] = 0x00010600;
@@ -745,7 +744,7 @@ Test(compiler, validate_says_which_rule_is_broken)
 Test(compiler, validate_survives_random_words)
 {
     static struct heard heard;
-    uint32_t words[256] = { 0x07230203, 0x00010500, 0, 100, 0 };
+    uint32_t words[256] = {0x07230203, 0x00010500, 0, 100, 0};
     uint32_t random = 1;
     for (int round = 0; round < 200; ++round) {
         for (size_t i = 5; i < 256; ++i) {

@@ -48,7 +48,7 @@ static struct module compile(const char *flags, const char *before, const char *
     fprintf(glslc, "%s%s%s", before, text, after);
     cr_assert_eq(pclose(glslc), 0, "glslc did not take:\n%s", text);
 
-    struct module module = { .words = malloc(1 << 20) };
+    struct module module = {.words = malloc(1 << 20)};
     ssize_t got = read(fd, module.words, 1 << 20);
     cr_assert_gt(got, 0);
     module.count = (size_t)got / 4;
@@ -170,9 +170,7 @@ Test(layout, vectors_take_the_bytes_std430_gives_them)
         int32_t d[3];
         uint32_t gap_too;
         uint32_t e[4];
-    } expected = {
-        .a = { 1, 2, 3 }, .b = 4, .c = { 5, 6 }, .d = { -7, 8, 9 }, .e = { 10, 11, 12, 13 }
-    };
+    } expected = {.a = {1, 2, 3}, .b = 4, .c = {5, 6}, .d = {-7, 8, 9}, .e = {10, 11, 12, 13}};
     expect_bytes(&layout->input,
                  "{\"a\": [1.0, 2.0, 3.0], \"b\": 4.0, \"c\": [5.0, 6.0], \"d\": [-7, 8, 9],"
                  " \"e\": [10, 11, 12, 13]}",
@@ -188,7 +186,7 @@ Test(layout, a_message_that_ends_in_padding_has_the_size_of_its_slot)
     cr_assert_eq(layout->input.type->extent, 28);
     cr_assert_eq(layout->output.size, 16);
     cr_assert_eq(layout->output.type->extent, 12);
-    float expected[4] = { 1, 2, 3, 0 };
+    float expected[4] = {1, 2, 3, 0};
     expect_bytes(&layout->output, "{\"t\": [1.0, 2.0, 3.0]}", expected, sizeof expected);
     layout_free(layout);
 }
@@ -206,9 +204,9 @@ Test(layout, matrices_are_arrays_of_columns)
     struct {
         float a[3][4], b[2][4], c[2][3][2];
     } expected = {
-        .a = { { 1, 2, 3 }, { 4, 5, 6 }, { 7, 8, 9 } },
-        .b = { { 1, 2, 3, 4 }, { 5, 6, 7, 8 } },
-        .c = { { { 1, 2 }, { 3, 4 }, { 5, 6 } }, { { 7, 8 }, { 9, 10 }, { 11, 12 } } },
+        .a = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}},
+        .b = {{1, 2, 3, 4}, {5, 6, 7, 8}},
+        .c = {{{1, 2}, {3, 4}, {5, 6}}, {{7, 8}, {9, 10}, {11, 12}}},
     };
     expect_bytes(&layout->input, matrices, &expected, sizeof expected);
     layout_free(layout);
@@ -222,9 +220,9 @@ Test(layout, row_major_matrices_are_arrays_of_columns_too)
     struct {
         float a[3][4], b[4][2], c[2][2][4];
     } expected = {
-        .a = { { 1, 4, 7 }, { 2, 5, 8 }, { 3, 6, 9 } },
-        .b = { { 1, 5 }, { 2, 6 }, { 3, 7 }, { 4, 8 } },
-        .c = { { { 1, 3, 5 }, { 2, 4, 6 } }, { { 7, 9, 11 }, { 8, 10, 12 } } },
+        .a = {{1, 4, 7}, {2, 5, 8}, {3, 6, 9}},
+        .b = {{1, 5}, {2, 6}, {3, 7}, {4, 8}},
+        .c = {{{1, 3, 5}, {2, 4, 6}}, {{7, 9, 11}, {8, 10, 12}}},
     };
     expect_bytes(&layout->input, matrices, &expected, sizeof expected);
     layout_free(layout);
@@ -244,10 +242,9 @@ Test(layout, arrays_of_arrays_and_nested_structs_keep_their_strides)
         struct inner n[2][1];
         struct inner m;
     } expected = {
-        .a = { { { 1, 2, 3 }, { 4, 5, 6 }, { 7, 8, 9 } },
-               { { 10, 11, 12 }, { 13, 14, 15 }, { 16, 17, 18 } } },
-        .n = { { { .v = { 1 }, .k = { 1, 2 } } }, { { .v = { 2 }, .k = { 3, 4 } } } },
-        .m = { .v = { 3 }, .k = { 5, 6 } },
+        .a = {{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}, {{10, 11, 12}, {13, 14, 15}, {16, 17, 18}}},
+        .n = {{{.v = {1}, .k = {1, 2}}}, {{.v = {2}, .k = {3, 4}}}},
+        .m = {.v = {3}, .k = {5, 6}},
     };
     expect_bytes(&layout->input,
                  "{\"a\": [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]],"
@@ -266,8 +263,7 @@ Test(layout, the_strides_of_std140_are_taken_as_well)
                     "#define INPUT S\n#define OUTPUT S\n#define BLOCK std140\n");
     struct {
         float a[2][3][4], m[2][4];
-    } expected = { .a = { { { 1 }, { 2 }, { 3 } }, { { 4 }, { 5 }, { 6 } } },
-                   .m = { { 1, 2 }, { 3, 4 } } };
+    } expected = {.a = {{{1}, {2}, {3}}, {{4}, {5}, {6}}}, .m = {{1, 2}, {3, 4}}};
     expect_bytes(&layout->input,
                  "{\"a\": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], \"m\": [[1.0, 2.0], [3.0, 4.0]]}",
                  &expected, sizeof expected);
@@ -290,7 +286,7 @@ Test(layout, members_that_begin_with_an_underscore_are_padding)
 {
     struct layout *layout = read_kernel("struct S { uint a; uint _pad[3]; uint b; };\n"
                                         "#define INPUT S\n#define OUTPUT S\n");
-    uint32_t expected[5] = { 1, 0, 0, 0, 2 };
+    uint32_t expected[5] = {1, 0, 0, 0, 2};
     expect_bytes(&layout->input, "{\"a\": 1, \"b\": 2}", expected, sizeof expected);
 
     char why[256];
@@ -323,35 +319,35 @@ Test(layout, errors_name_the_place)
         const char *json;
         const char *why;
     } cases[] = {
-        { "{\"n\": [], \"p\": [1, 2, 3], \"u\": 0}", "n: expected an array of 2, got 0" },
-        { "{\"n\": [{}, {}], \"p\": [1, 2, 3], \"u\": 0}", "n[0].i: missing" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1, \"j\": 2}], \"p\": [1, 2, 3], \"u\": 0}",
-          "n[1].j: no such member; there is i" },
-        { "{\"n\": [{\"i\": 1}, 5], \"p\": [1, 2, 3], \"u\": 0}",
-          "n[1]: expected an object, got a number" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, \"x\"], \"u\": 0}",
-          "p[2]: expected a number, got a string" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": null}], \"p\": [1, 2, 3], \"u\": 0}",
-          "n[1].i: expected a number, got null" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1.5}], \"p\": [1, 2, 3], \"u\": 0}",
-          "n[1].i: expected an integer, got 1.5" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 32768}], \"p\": [1, 2, 3], \"u\": 0}",
-          "n[1].i: 32768 does not fit a signed integer of 16 bits" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": 1, \"u\": 0}",
-          "p: expected an array of 3, got a number" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3, 4], \"u\": 0}",
-          "p: expected an array of 3, got 4" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3], \"u\": -1}",
-          "u: -1 does not fit an unsigned integer of 32 bits" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3], \"u\": true}",
-          "u: expected a number, got a boolean" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 1e39], \"u\": 0}",
-          "p[2]: 1e+39 does not fit a float of 32 bits" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3], \"u\": \"1\"}",
-          "u: expected a number, got a string" },
-        { "{\"n\": [{\"i\": 1}, {\"i\": 1}], \"P\": [1, 2, 3], \"u\": 0}",
-          "P: no such member; there is n, p, u" },
-        { "{\"\\u001b[31m\\u00e4\": 0}", "?[31m??: no such member; there is n, p, u" },
+        {"{\"n\": [], \"p\": [1, 2, 3], \"u\": 0}", "n: expected an array of 2, got 0"},
+        {"{\"n\": [{}, {}], \"p\": [1, 2, 3], \"u\": 0}", "n[0].i: missing"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1, \"j\": 2}], \"p\": [1, 2, 3], \"u\": 0}",
+         "n[1].j: no such member; there is i"},
+        {"{\"n\": [{\"i\": 1}, 5], \"p\": [1, 2, 3], \"u\": 0}",
+         "n[1]: expected an object, got a number"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, \"x\"], \"u\": 0}",
+         "p[2]: expected a number, got a string"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": null}], \"p\": [1, 2, 3], \"u\": 0}",
+         "n[1].i: expected a number, got null"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1.5}], \"p\": [1, 2, 3], \"u\": 0}",
+         "n[1].i: expected an integer, got 1.5"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 32768}], \"p\": [1, 2, 3], \"u\": 0}",
+         "n[1].i: 32768 does not fit a signed integer of 16 bits"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": 1, \"u\": 0}",
+         "p: expected an array of 3, got a number"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3, 4], \"u\": 0}",
+         "p: expected an array of 3, got 4"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3], \"u\": -1}",
+         "u: -1 does not fit an unsigned integer of 32 bits"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3], \"u\": true}",
+         "u: expected a number, got a boolean"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 1e39], \"u\": 0}",
+         "p[2]: 1e+39 does not fit a float of 32 bits"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"p\": [1, 2, 3], \"u\": \"1\"}",
+         "u: expected a number, got a string"},
+        {"{\"n\": [{\"i\": 1}, {\"i\": 1}], \"P\": [1, 2, 3], \"u\": 0}",
+         "P: no such member; there is n, p, u"},
+        {"{\"\\u001b[31m\\u00e4\": 0}", "?[31m??: no such member; there is n, p, u"},
     };
     struct layout *layout = read_kernel("struct N { int16_t i; };\n"
                                         "struct S { N n[2]; vec3 p; uint u; };\n"
@@ -386,22 +382,22 @@ Test(layout, lines_that_are_no_object_are_named)
         size_t length;
         const char *why;
     } cases[] = {
-        { "{\"a\": 1", 7, "the line ends in the middle of its JSON object" },
-        { "{\"a\": \"x", 8, "the line ends in the middle of its JSON object" },
-        { "", 0, "the line ends in the middle of its JSON object" },
-        { "[1]", 3, "expected an object, got an array" },
-        { "3", 1, "not JSON" },
-        { "{\"a\": 1} x", 10, "not JSON" },
-        { "{\"a\": 1, \"a\": 2}", 16, "duplicate object key" },
-        { "{\"a\": \0 1}", 10, "a zero byte" },
-        { "{\"a\": 1\0}", 9, "a zero byte" },
-        { "{\"a\": 1}\0x", 10, "a zero byte" },
-        { "{\"a\": \"\\u0000\"}", 15, "not JSON" },
-        { "{\"a\": \"\xff\"}", 10, "unable to decode byte 0xff" },
-        { "{\"a\": 123456789012345678901234567890}", 37, "too big integer" },
-        { "{\"a\": 1e999}", 12, "real number overflow" },
-        { "{\"a\": NaN}", 10, "not JSON" },
-        { "\x1b[31m", 5, "not JSON" },
+        {"{\"a\": 1", 7, "the line ends in the middle of its JSON object"},
+        {"{\"a\": \"x", 8, "the line ends in the middle of its JSON object"},
+        {"", 0, "the line ends in the middle of its JSON object"},
+        {"[1]", 3, "expected an object, got an array"},
+        {"3", 1, "not JSON"},
+        {"{\"a\": 1} x", 10, "not JSON"},
+        {"{\"a\": 1, \"a\": 2}", 16, "duplicate object key"},
+        {"{\"a\": \0 1}", 10, "a zero byte"},
+        {"{\"a\": 1\0}", 9, "a zero byte"},
+        {"{\"a\": 1}\0x", 10, "a zero byte"},
+        {"{\"a\": \"\\u0000\"}", 15, "not JSON"},
+        {"{\"a\": \"\xff\"}", 10, "unable to decode byte 0xff"},
+        {"{\"a\": 123456789012345678901234567890}", 37, "too big integer"},
+        {"{\"a\": 1e999}", 12, "real number overflow"},
+        {"{\"a\": NaN}", 10, "not JSON"},
+        {"\x1b[31m", 5, "not JSON"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char why[256] = "";
@@ -423,32 +419,31 @@ Test(layout, integers_are_taken_in_every_form_that_is_whole)
         uint64_t u;
         uint8_t b;
     } good[] = {
-        { "{\"i\": -1, \"u\": 1, \"b\": 2}", -1, 1, 2 },
-        { "{\"i\": -1.0, \"u\": 1e18, \"b\": 255.0}", -1, 1000000000000000000, 255 },
-        { "{\"i\": \"-9223372036854775808\", \"u\": \"0\", \"b\": -0.0}", INT64_MIN, 0, 0 },
-        { "{\"i\": 9223372036854775807, \"u\": 9223372036854775808.0, \"b\": 0}", INT64_MAX,
-          (uint64_t)1 << 63, 0 },
+        {"{\"i\": -1, \"u\": 1, \"b\": 2}", -1, 1, 2},
+        {"{\"i\": -1.0, \"u\": 1e18, \"b\": 255.0}", -1, 1000000000000000000, 255},
+        {"{\"i\": \"-9223372036854775808\", \"u\": \"0\", \"b\": -0.0}", INT64_MIN, 0, 0},
+        {"{\"i\": 9223372036854775807, \"u\": 9223372036854775808.0, \"b\": 0}", INT64_MAX,
+         (uint64_t)1 << 63, 0},
     };
     static const struct {
         const char *json;
         const char *why;
     } bad[] = {
-        { "{\"i\": \"9223372036854775808\", \"u\": 1, \"b\": 2}",
-          "i: 9223372036854775808 does not fit a signed integer of 64 bits" },
-        { "{\"i\": 0, \"u\": \"18446744073709551616\", \"b\": 2}",
-          "u: expected a 64-bit integer in digits, got \"18446744073709551616\"" },
-        { "{\"i\": 0, \"u\": \"-1\", \"b\": 2}",
-          "u: -1 does not fit an unsigned integer of 64 bits" },
-        { "{\"i\": \"\", \"u\": 0, \"b\": 2}", "i: expected a 64-bit integer in digits, got \"\"" },
-        { "{\"i\": \"-\", \"u\": 0, \"b\": 2}",
-          "i: expected a 64-bit integer in digits, got \"-\"" },
-        { "{\"i\": \"1 \", \"u\": 0, \"b\": 2}",
-          "i: expected a 64-bit integer in digits, got \"1 \"" },
-        { "{\"i\": 1e19, \"u\": 0, \"b\": 2}",
-          "i: 10000000000000000000 does not fit a signed integer of 64 bits" },
-        { "{\"i\": 1e300, \"u\": 0, \"b\": 2}",
-          "i: expected an integer, got 1.0000000000000001e+300" },
-        { "{\"i\": 0, \"u\": 0, \"b\": 256}", "b: 256 does not fit an unsigned integer of 8 bits" },
+        {"{\"i\": \"9223372036854775808\", \"u\": 1, \"b\": 2}",
+         "i: 9223372036854775808 does not fit a signed integer of 64 bits"},
+        {"{\"i\": 0, \"u\": \"18446744073709551616\", \"b\": 2}",
+         "u: expected a 64-bit integer in digits, got \"18446744073709551616\""},
+        {"{\"i\": 0, \"u\": \"-1\", \"b\": 2}",
+         "u: -1 does not fit an unsigned integer of 64 bits"},
+        {"{\"i\": \"\", \"u\": 0, \"b\": 2}", "i: expected a 64-bit integer in digits, got \"\""},
+        {"{\"i\": \"-\", \"u\": 0, \"b\": 2}", "i: expected a 64-bit integer in digits, got \"-\""},
+        {"{\"i\": \"1 \", \"u\": 0, \"b\": 2}",
+         "i: expected a 64-bit integer in digits, got \"1 \""},
+        {"{\"i\": 1e19, \"u\": 0, \"b\": 2}",
+         "i: 10000000000000000000 does not fit a signed integer of 64 bits"},
+        {"{\"i\": 1e300, \"u\": 0, \"b\": 2}",
+         "i: expected an integer, got 1.0000000000000001e+300"},
+        {"{\"i\": 0, \"u\": 0, \"b\": 256}", "b: 256 does not fit an unsigned integer of 8 bits"},
     };
     for (size_t k = 0; k < sizeof good / sizeof good[0]; k++) {
         struct {
@@ -496,9 +491,9 @@ Test(layout, floats_read_back_the_same_bits)
                     "#define INPUT S\n#define OUTPUT T\n");
     uint64_t state = 0x9e3779b97f4a7c15;
     for (int round = 0; round < 200; round++) {
-        float singles[256] = { FLT_MAX, -FLT_MAX, FLT_MIN, FLT_TRUE_MIN,
-                               0.0F,    -0.0F,    0.1F,    16777217.0F };
-        double doubles[256] = { DBL_MAX, -DBL_MAX, DBL_MIN, DBL_TRUE_MIN, 0.0, -0.0, 0.1, 1e23 };
+        float singles[256] = {FLT_MAX, -FLT_MAX, FLT_MIN, FLT_TRUE_MIN,
+                              0.0F,    -0.0F,    0.1F,    16777217.0F};
+        double doubles[256] = {DBL_MAX, -DBL_MAX, DBL_MIN, DBL_TRUE_MIN, 0.0, -0.0, 0.1, 1e23};
         for (int i = 8; i < 256; i++) {
             do {
                 uint32_t bits = (uint32_t)random_bits(&state);
@@ -536,8 +531,8 @@ Test(layout, half_floats_round_to_nearest_even)
 {
     struct layout *layout = read_kernel("struct S { float16_t x[8]; };\n"
                                         "#define INPUT S\n#define OUTPUT S\n");
-    static const uint16_t expected[8] = { 0x3c00, 0x3c02, 0x7bff, 0x0001,
-                                          0x0000, 0x0400, 0x4000, 0xc248 };
+    static const uint16_t expected[8] = {0x3c00, 0x3c02, 0x7bff, 0x0001,
+                                         0x0000, 0x0400, 0x4000, 0xc248};
     uint16_t bits[8];
     char why[256] = "";
     cr_assert(encode(&layout->input,
@@ -561,8 +556,8 @@ Test(layout, floats_are_printed_with_few_digits_and_stay_floats)
         float x[10];
         double d[2];
     } bytes = {
-        .x = { 0.1F, 1.0F, -0.0F, 16777216.0F, 3.4e38F, 1e-30F, NAN, INFINITY, -INFINITY },
-        .d = { 0.1, 1.0 / 3.0 },
+        .x = {0.1F, 1.0F, -0.0F, 16777216.0F, 3.4e38F, 1e-30F, NAN, INFINITY, -INFINITY},
+        .d = {0.1, 1.0 / 3.0},
     };
     cr_assert_eq(layout->input.size, sizeof bytes);
     char *text = layout_decode(&layout->input, &bytes, NULL);

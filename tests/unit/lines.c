@@ -23,7 +23,7 @@ static struct pipe open_pipe(size_t max_length)
 {
     int ends[2];
     cr_assert_eq(pipe(ends), 0);
-    struct pipe p = { .read_end = ends[0], .write_end = ends[1] };
+    struct pipe p = {.read_end = ends[0], .write_end = ends[1]};
     p.lines = lines_open(p.read_end, max_length);
     cr_assert_not_null(p.lines);
     return p;
@@ -51,14 +51,14 @@ static void close_pipe(struct pipe *p)
 
 static void expect(const struct pipe *p, enum lines_result result)
 {
-    struct line line = { 0 };
+    struct line line = {0};
     enum lines_result got = lines_next(p->lines, result == LINES_TIMEOUT ? 0 : 1000, &line);
     cr_assert_eq(got, result, "got %d instead of %d", (int)got, (int)result);
 }
 
 static void expect_line(const struct pipe *p, uint64_t number, const char *text)
 {
-    struct line line = { 0 };
+    struct line line = {0};
     enum lines_result got = lines_next(p->lines, 1000, &line);
     cr_assert_eq(got, LINES_LINE, "got %d for line %d", (int)got, (int)number);
     cr_assert_eq(line.number, number, "number %d instead of %d", (int)line.number, (int)number);
@@ -68,7 +68,7 @@ static void expect_line(const struct pipe *p, uint64_t number, const char *text)
 
 static void expect_too_long(const struct pipe *p, uint64_t number)
 {
-    struct line line = { 0 };
+    struct line line = {0};
     cr_assert_eq(lines_next(p->lines, 1000, &line), LINES_TOO_LONG);
     cr_assert_eq(line.number, number);
 }

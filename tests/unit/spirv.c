@@ -40,7 +40,7 @@ static struct module load(const char *name)
     snprintf(path, sizeof path, GYRE_TEST_MODULES "/%s.spv", name);
     FILE *file = fopen(path, "rb");
     cr_assert_not_null(file, "%s is missing", path);
-    struct module m = { .words = malloc(1 << 20) };
+    struct module m = {.words = malloc(1 << 20)};
     m.count = fread(m.words, sizeof *m.words, (1 << 20) / sizeof *m.words, file);
     fclose(file);
     cr_assert_gt(m.count, 5);
@@ -143,10 +143,10 @@ static void check_plain(bool has_names)
     cr_assert_eq(info.input.stride, 80);
     cr_assert_eq(info.input.data_size, 44); /* a vec3 at the end: 4 bytes of padding follow */
     cr_assert_eq(info.input.padded_size, 48);
-    check_members(&info.input, (struct spirv_member[]){ { 0, 16 }, { 16, 4 }, { 32, 12 } }, 3);
+    check_members(&info.input, (struct spirv_member[]){{0, 16}, {16, 4}, {32, 12}}, 3);
     cr_assert_eq(info.output.stride, 52);
     cr_assert_eq(info.output.data_size, 20);
-    check_members(&info.output, (struct spirv_member[]){ { 0, 16 }, { 16, 4 } }, 2);
+    check_members(&info.output, (struct spirv_member[]){{0, 16}, {16, 4}}, 2);
 }
 
 Test(spirv, reads_a_kernel_however_it_was_compiled)
@@ -177,10 +177,10 @@ static void check_block(const struct spirv_block *block, const struct spirv_bloc
 static void check_rich(bool has_names)
 {
     static const struct spirv_block blocks[] = {
-        { 1, 0, SPIRV_STORAGE_BUFFER, true, 32, 16, 1, "Model" },
-        { 1, 3, SPIRV_UNIFORM_BUFFER, true, 64, 0, 1, "Settings" },
-        { 2, 1, SPIRV_OTHER_DESCRIPTOR, false, 0, 0, 6, "pictures" },
-        { 3, 9, SPIRV_STORAGE_BUFFER, false, 64, 0, 2, "Log" },
+        {1, 0, SPIRV_STORAGE_BUFFER, true, 32, 16, 1, "Model"},
+        {1, 3, SPIRV_UNIFORM_BUFFER, true, 64, 0, 1, "Settings"},
+        {2, 1, SPIRV_OTHER_DESCRIPTOR, false, 0, 0, 6, "pictures"},
+        {3, 9, SPIRV_STORAGE_BUFFER, false, 64, 0, 2, "Log"},
     };
     cr_assert_eq(info.user_block_count, 4);
     for (size_t i = 0; i < 4; i++) {
@@ -206,21 +206,21 @@ static void check_layout(bool has_names)
 {
     (void)has_names;
     static const struct spirv_member request[] = {
-        { 0, 1 },    /* uint8_t */
-        { 16, 160 }, /* struct[5] */
-        { 176, 48 }, /* mat3 */
-        { 224, 64 }, /* mat4x2[2] */
-        { 288, 8 },  /* double */
-        { 296, 8 },  /* uint64_t */
-        { 304, 32 }, /* int64_t[side], by its default */
-        { 336, 8 },  /* a pointer to its own kind */
-        { 352, 24 }, /* dvec3 */
+        {0, 1},    /* uint8_t */
+        {16, 160}, /* struct[5] */
+        {176, 48}, /* mat3 */
+        {224, 64}, /* mat4x2[2] */
+        {288, 8},  /* double */
+        {296, 8},  /* uint64_t */
+        {304, 32}, /* int64_t[side], by its default */
+        {336, 8},  /* a pointer to its own kind */
+        {352, 24}, /* dvec3 */
     };
     cr_assert_eq(info.input.stride, 416);
     cr_assert_eq(info.input.data_size, 376);
     cr_assert_eq(info.input.padded_size, 384);
     check_members(&info.input, request, 9);
-    static const struct spirv_member response[] = { { 0, 32 }, { 32, 8 }, { 40, 8 }, { 48, 4 } };
+    static const struct spirv_member response[] = {{0, 32}, {32, 8}, {40, 8}, {48, 4}};
     cr_assert_eq(info.output.stride, 96);
     check_members(&info.output, response, 4);
     cr_assert(info.state.present);
@@ -260,8 +260,8 @@ static void check_memory_model(bool has_names)
     cr_assert(info.vulkan_memory_model);
     cr_assert(spirv_has_capability(&info, VULKAN_MEMORY_MODEL));
     cr_assert_not(info.memory_barriers); /* a relaxed atomic and barrier() */
-    check_members(&info.input, (struct spirv_member[]){ { 0, 48 } }, 1); /* a bare mat3 */
-    check_members(&info.output, (struct spirv_member[]){ { 0, 4 } }, 1);
+    check_members(&info.input, (struct spirv_member[]){{0, 48}}, 1); /* a bare mat3 */
+    check_members(&info.output, (struct spirv_member[]){{0, 4}}, 1);
     cr_assert_eq(info.state.size, 4);
 }
 
@@ -277,7 +277,7 @@ static void check_doubler(const char *name)
     cr_assert_eq(info.max_sends, 2);
     cr_assert_eq(info.local_size[0], 32);
     cr_assert_eq(info.input.data_size, 48);
-    check_members(&info.output, (struct spirv_member[]){ { 0, 48 }, { 48, 8 } }, 2);
+    check_members(&info.output, (struct spirv_member[]){{0, 48}, {48, 8}}, 2);
     cr_assert_eq(info.state.size, 16);
     cr_assert_eq(info.user_block_count, 1);
     cr_assert_eq(info.user_blocks[0].array_stride, 4);
@@ -287,10 +287,10 @@ static void check_doubler(const char *name)
 Test(spirv, tells_the_users_barriers_from_the_engines)
 {
     static const char *const kernels[][2] = {
-        { "kernel_doubler", "kernel_fenced" },
-        { "kernel_doubler.optimised", "kernel_fenced.optimised" },
-        { "kernel_doubler.stripped", "kernel_fenced.stripped" },
-        { "kernel_doubler.vulkan1.3", "kernel_fenced.vulkan1.3" },
+        {"kernel_doubler", "kernel_fenced"},
+        {"kernel_doubler.optimised", "kernel_fenced.optimised"},
+        {"kernel_doubler.stripped", "kernel_fenced.stripped"},
+        {"kernel_doubler.vulkan1.3", "kernel_fenced.vulkan1.3"},
     };
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
         check_doubler(kernels[i][0]);
@@ -399,7 +399,7 @@ Test(spirv, refuses_swapped_bytes)
 
 Test(spirv, refuses_other_versions)
 {
-    static const uint32_t bad[] = { 0, 0x00010700, 0x00020000, 0x00000900, 0x01010000, 0x00010001 };
+    static const uint32_t bad[] = {0, 0x00010700, 0x00020000, 0x00000900, 0x01010000, 0x00010001};
     struct module m = load("plain");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         m.words[1] = bad[i];
@@ -433,7 +433,7 @@ Test(spirv, refuses_more_capabilities_than_there_is_room_for)
         words[6 + 2 * i] = 100; /* one and the same counts once */
     }
     memcpy(words + 5 + more, m.words + 5, (m.count - 5) * sizeof *words);
-    struct module n = { words, m.count + more };
+    struct module n = {words, m.count + more};
     cr_assert_eq(read_module(n), SPIRV_OK, "%s", reason);
     cr_assert_eq(info.capability_count, 2);
     for (uint32_t i = 0; i < SPIRV_MAX_CAPABILITIES; i++) {
@@ -472,11 +472,11 @@ Test(spirv, says_when_it_has_no_memory)
         words[i] = 1u << 16 | OP_NOP;
     }
     words[3] = 0x3fffff;
-    struct module large = { words, count };
+    struct module large = {words, count};
     cr_assert_eq(read_module(large), SPIRV_OK);
     struct rlimit before;
     getrlimit(RLIMIT_AS, &before);
-    setrlimit(RLIMIT_AS, &(struct rlimit){ 1 << 20, before.rlim_max });
+    setrlimit(RLIMIT_AS, &(struct rlimit){1 << 20, before.rlim_max});
     enum spirv_result result = spirv_read(words, count * sizeof *words, &info, reason);
     setrlimit(RLIMIT_AS, &before);
     cr_assert_eq(result, SPIRV_NO_MEMORY);
@@ -489,7 +489,7 @@ Test(spirv, says_when_it_has_no_memory)
 
 Test(spirv, never_takes_a_module_that_was_cut_off)
 {
-    static const char *const names[] = { "plain", "rich.stripped", "kernel_doubler" };
+    static const char *const names[] = {"plain", "rich.stripped", "kernel_doubler"};
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
         struct module m = load(names[n]);
         for (size_t size = 0; size < m.count * 4; size++) {
@@ -506,23 +506,22 @@ Test(spirv, never_takes_a_module_that_was_cut_off)
 
 Test(spirv, survives_any_word_replaced)
 {
-    static const char *const names[] = {
-        "plain",         "rich",    "memory_model.optimised", "memory_barrier",
-        "local_size_id", "atomics", "plain.optimised"
-    };
+    static const char *const names[] = {"plain",          "rich",          "memory_model.optimised",
+                                        "memory_barrier", "local_size_id", "atomics",
+                                        "plain.optimised"};
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
         struct module m = load(names[n]);
         size_t taken = 0;
         for (size_t i = 0; i < m.count; i++) {
             uint32_t kept = m.words[i];
-            const uint32_t others[] = { 0,
-                                        UINT32_MAX,
-                                        kept + 1,
-                                        kept - 1,
-                                        m.words[3] - 1,
-                                        kept ^ 0x80000000,
-                                        kept + (1u << 16),
-                                        0x7fffffff };
+            const uint32_t others[] = {0,
+                                       UINT32_MAX,
+                                       kept + 1,
+                                       kept - 1,
+                                       m.words[3] - 1,
+                                       kept ^ 0x80000000,
+                                       kept + (1u << 16),
+                                       0x7fffffff};
             for (size_t k = 0; k < sizeof others / sizeof others[0]; k++) {
                 m.words[i] = others[k];
                 taken += read_module(m) == SPIRV_OK;
@@ -553,7 +552,7 @@ Test(spirv, survives_words_of_the_module_in_wrong_places)
         for (uint32_t k = 0; k <= random_word() % 4; k++) {
             copy[5 + random_word() % (m.count - 5)] = copy[random_word() % m.count];
         }
-        read_module((struct module){ copy, m.count });
+        read_module((struct module){copy, m.count});
     }
     free(copy);
     free(m.words);
@@ -585,14 +584,14 @@ static size_t put(uint32_t *words, size_t at, uint32_t opcode, const uint32_t *o
     return at + 1 + count;
 }
 
-#define PUT(opcode, ...)                                     \
-    at = put(words, at, opcode, (uint32_t[]){ __VA_ARGS__ }, \
-             sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
+#define PUT(opcode, ...) \
+    at = put(words, at, opcode, (uint32_t[]){__VA_ARGS__}, \
+             sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 /* A whole module around declarations that begin at word `*from`. Ids from 10 up are free. */
 static size_t begin_module(uint32_t *words)
 {
-    const uint32_t header[] = { 0x07230203, 0x00010300, 0, 60000, 0 };
+    const uint32_t header[] = {0x07230203, 0x00010300, 0, 60000, 0};
     memcpy(words, header, sizeof header);
     size_t at = 5;
     PUT(OP_CAPABILITY, 1);
@@ -766,11 +765,11 @@ Test(spirv, refuses_a_module_that_is_too_large)
 Test(spirv, refuses_an_entry_point_of_a_long_name)
 {
     static uint32_t words[256];
-    uint32_t entry[2 + SPIRV_NAME_SIZE / 4 + 1] = { 5, 1 };
+    uint32_t entry[2 + SPIRV_NAME_SIZE / 4 + 1] = {5, 1};
     memset(entry + 2, 'm', SPIRV_NAME_SIZE);
     size_t at =
         put(words, begin_module(words), OP_ENTRY_POINT, entry, sizeof entry / sizeof *entry);
     cr_assert_eq(end_module(words, at), SPIRV_OK); /* the one named main goes before it */
-    first_of((struct module){ words, at }, OP_ENTRY_POINT)[1] = 0; /* a vertex shader */
+    first_of((struct module){words, at}, OP_ENTRY_POINT)[1] = 0; /* a vertex shader */
     cr_assert_eq(end_module(words, at), SPIRV_LIMIT);
 }

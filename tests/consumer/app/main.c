@@ -1,4 +1,5 @@
-/* Links the library, has a shader compiled by its own build, and runs with the version of the headers. */
+/* Links the library, has a shader compiled by its own build, and runs with the version of the
+ * headers. */
 #include <gyre/gyre.h>
 #include <stdint.h>
 #include <stdio.h>

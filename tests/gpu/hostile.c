@@ -1,0 +1,226 @@
+/* A handler that writes where only the engine should: its own messages pay for it, never the host
+ * (A21). */
+#include "flow.h"
+
+#include "counting.h"
+
+#define STRUCTS \
+    "struct Request { uint value; uint harm; };\n" \
+    "struct Response { uint value; };\n" \
+    "#define GYRE_INPUT Request\n" \
+    "#define GYRE_OUTPUT Response\n"
+
+/* After its answer, so that the engine's own header is overwritten. */
+#define HANDLER(harm) \
+    "void main() {\n" \
+    "    while (gyre_receive()) {\n" \
+    "        GYRE_OUT.value = GYRE_IN.value * 7u;\n" \
+    "        gyre_send();\n" harm "    }\n" \
+    "}\n"
+
+struct request {
+    uint32_t value;
+    uint32_t harm;
+};
+
+/* One word of the answer's header at a time. */
+enum harm { NO_HARM, TO_ID, TO_POSITION, TO_SEQUENCE, TO_FLAGS, TO_PRIORITY, HARMS };
+
+static const char ANSWER_HEADER[] = HANDLER(
+    "        uint harm = GYRE_IN.harm;\n"
+    "        if (harm == 1u) { gyre_output_slots[gyre_output_slot].header.id_low ^= 0x10u; }\n"
+    "        if (harm == 2u) { gyre_output_slots[gyre_output_slot].header.position += 1000u; }\n"
+    "        if (harm == 3u) { gyre_output_slots[gyre_output_slot].header.sequence += 1u; }\n"
+    "        if (harm == 4u) { gyre_output_slots[gyre_output_slot].header.info |= 0xf0000000u; }\n"
+    "        if (harm == 5u) { gyre_output_slots[gyre_output_slot].header.info ^= 0x00ff0000u; }\n");
+
+static gyre_kernel *begin(struct rig *rig, const char *handler)
+{
+    return rig_active(rig, (gyre_kernel_params){
+                               .id = "hostile",
+                               .glsl = rig_glsl(STRUCTS, 1, handler),
+                               .report_silent = true,
+                           });
+}
+
+/* Another kernel of the runtime does not notice. */
+static void check_neighbour(struct rig *rig)
+{
+    gyre_kernel *kernel = rig_active(
+        rig, (gyre_kernel_params){.id = "neighbour", .glsl = rig_glsl(STRUCTS, 1, HANDLER(""))});
+    struct request request = {.value = 6};
+    uint32_t answer = 0;
+    gyre_reply reply = flow_ask(kernel, &request, sizeof request, &answer, sizeof answer);
+    cr_assert(reply.result == GYRE_OK && answer == 42);
+}
+
+static void end(struct rig *rig, gyre_kernel *kernel)
+{
+    ok(gyre_kernel_terminate(kernel, GYRE_DRAIN, PATIENCE, NULL));
+    gyre_stats stats = flow_stats(kernel);
+    cr_assert(stats.accepted == stats.processed + stats.failed + stats.dropped);
+    check_neighbour(rig);
+    rig_close(rig);
+}
+
+static uint32_t harm_of(uint32_t index)
+{
+    uint32_t mixed = index * 2654435761u >> 16;
+    return mixed % 3 == 0 ? mixed / 3 % HARMS : NO_HARM;
+}
+
+static void fill(void *user, uint32_t index, void *message)
+{
+    (void)user;
+    *(struct request *)message = (struct request){.value = index, .harm = harm_of(index)};
+}
+
+static bool is_lost(const gyre_reply *reply)
+{
+    return reply->size == 0 &&
+           (reply->result == GYRE_ERROR_CORRUPT || (reply->flags & GYRE_REPLY_SILENT) != 0);
+}
+
+static bool check_each(void *user, uint32_t index, const gyre_reply *reply)
+{
+    uint64_t *lost = user;
+    *lost += is_lost(reply);
+    const uint32_t *answer = reply->data;
+    return harm_of(index) ? is_lost(reply) : reply->result == GYRE_OK && *answer == index * 7;
+}
+
+Test(hostile, an_answer_with_a_damaged_header_is_rejected_and_counted)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel *kernel = begin(&rig, ANSWER_HEADER);
+        uint64_t lost = 0;
+        flow_run(&(struct flow){
+            .kernel = kernel,
+            .count = 3000,
+            .unordered = true,
+            .message_size = sizeof(struct request),
+            .answer_size = sizeof(uint32_t),
+            .fill = fill,
+            .check = check_each,
+            .user = &lost,
+        });
+        gyre_stats stats = flow_rest(kernel);
+        cr_assert(lost > 0 && stats.corrupt == lost, "%llu corrupt, %llu lost",
+                  (unsigned long long)stats.corrupt, (unsigned long long)lost);
+        cr_assert(rig_said(&rig, "header cannot be"), "%s", rig.log);
+        ok(gyre_kernel_reactivate(kernel));
+        end(&rig, kernel);
+    }
+}
+
+/* Whatever answers lie unread are damaged with it: none of them comes out wrong. */
+static const char ALL_SLOTS[] =
+    HANDLER("        if (GYRE_IN.harm == 3u) {\n"
+            "            for (uint i = 0u; i < uint(gyre_output_slots.length()); ++i) {\n"
+            "                gyre_output_slots[i].header.sequence = 0xffffffffu;\n"
+            "                gyre_output_slots[i].header.info = 0xffffffffu;\n"
+            "                gyre_output_slots[i].header.id_low = i;\n"
+            "                gyre_output_slots[i].header.position = i;\n"
+            "                gyre_output_slots[i].header.extra = i;\n"
+            "            }\n"
+            "        }\n");
+
+/* Records of residencies that were not. */
+static const char EXITS[] =
+    HANDLER("        if (GYRE_IN.harm == 3u) {\n"
+            "            uint other = (gyre_link + 1u) % 16u;\n"
+            "            gyre_status[0].exits[other].stamp = gyre_submission.serial << 8 | 5u;\n"
+            "            gyre_status[0].exits[other].began = gyre_submission.serial;\n"
+            "            gyre_status[0].exits[other].messages = 0xffffffffu;\n"
+            "            gyre_status[0].exits[other].failed = 0xffffffffu;\n"
+            "            gyre_status[0].exits[other].polls = 0xffffffffu;\n"
+            "            gyre_status[0].exits[other].claimed = 0xffffffffu;\n"
+            "        }\n");
+
+static bool check_any(void *user, uint32_t index, const gyre_reply *reply)
+{
+    (void)user;
+    const uint32_t *answer = reply->data;
+    return is_lost(reply) || (reply->result == GYRE_OK && *answer == index * 7);
+}
+
+static bool check_right(void *user, uint32_t index, const gyre_reply *reply)
+{
+    (void)user;
+    const uint32_t *answer = reply->data;
+    return reply->result == GYRE_OK && *answer == index * 7;
+}
+
+static void harm_at_large(const char *handler, bool (*check)(void *, uint32_t, const gyre_reply *))
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel *kernel = begin(&rig, handler);
+        flow_run(&(struct flow){
+            .kernel = kernel,
+            .count = 3000,
+            .unordered = true,
+            .message_size = sizeof(struct request),
+            .answer_size = sizeof(uint32_t),
+            .fill = fill,
+            .check = check,
+        });
+        end(&rig, kernel);
+    }
+}
+
+Test(hostile, a_ring_written_all_over_gives_no_wrong_answer)
+{
+    harm_at_large(ALL_SLOTS, check_any);
+}
+
+Test(hostile, invented_records_of_residencies_do_no_harm)
+{
+    harm_at_large(EXITS, check_right);
+}
+
+/* Indices that cannot be: nothing that follows can be trusted, so the kernel fails by name, and
+ * every call returns. */
+static const char INPUT_HEAD[] = HANDLER("        gyre_status[0].line.input_head[2] += 5u;\n");
+
+static const char OUTPUT_TAIL[] =
+    HANDLER("        gyre_output_tail += uint(gyre_output_slots.length()) + 1u;\n");
+
+static void fail_whole(const char *handler, const char *sentence)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel *kernel = begin(&rig, handler);
+        struct request request = {.value = 1};
+        gyre_message message = {.data = &request, .size = sizeof request};
+        ok(gyre_send(kernel, &message, PATIENCE));
+        gyre_result result = GYRE_OK;
+        uint32_t answer;
+        while (result == GYRE_OK) { /* the first answer may have come whole */
+            gyre_reply reply = {.data = &answer, .capacity = sizeof answer};
+            result = gyre_receive(kernel, &reply, PATIENCE);
+        }
+        gives(GYRE_ERROR_CORRUPT, result);
+        cr_assert(rig_said(&rig, sentence), "%s", rig.log);
+        gives(GYRE_ERROR_CORRUPT, gyre_send(kernel, &message, PATIENCE));
+        gives(GYRE_ERROR_CORRUPT, flow_stats(kernel).fault);
+        ok(gyre_kernel_deactivate(kernel, PATIENCE));
+        ok(gyre_kernel_terminate(kernel, GYRE_DRAIN, PATIENCE, NULL));
+        check_neighbour(&rig);
+        rig_close(&rig);
+    }
+}
+
+Test(hostile, an_input_index_that_cannot_be_fails_the_kernel)
+{
+    fail_whole(INPUT_HEAD, "the device's input index cannot be");
+}
+
+Test(hostile, an_output_index_that_cannot_be_fails_the_kernel)
+{
+    fail_whole(OUTPUT_TAIL, "the device's output index cannot be");
+}
