@@ -296,7 +296,7 @@ Test(errors, buffers_that_do_not_fit_their_blocks_are_refused)
         b[0] = (gyre_binding){1, 0, table, sizeof table};
         b[1].size = 12;
         refused(&rig, bound(b, 2), GYRE_ERROR_BINDING, "Scale has 16 bytes, 12 are bound");
-        b[1].size = 32;
+        b[1] = (gyre_binding){2, 3, NULL, 32};
         refused(&rig, bound(b, 2), GYRE_ERROR_BINDING, "Scale has 16 bytes, 32 are bound");
         rig_close(&rig);
     }

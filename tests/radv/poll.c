@@ -1,6 +1,8 @@
-/* What RADV's compiler makes of the poll loop, without hardware: its null device compiles for a
- * Navi 21 and prints the machine code. The load of the doorbell must lie inside a loop and go past
- * the caches of the compute unit (glc), or a resident kernel never sees a new message. */
+/* What RADV's compiler, ACO, makes of our poll loops, without hardware: on its null device a
+ * pipeline is compiled and its code printed, nothing runs. A load of the doorbell that leaves its
+ * loop would be a kernel that never hears the host; the same shader with such a load shows that
+ * this test would see it.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,179 +10,286 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <gyre/compiler.h>
-
 #include "base.h"
-#include "pipeline.h"
-#define GYRE_WIRE_C
-#include "../shaders/gyre/wire.h"
+#include "kernel.h"
+#include "rig.h"
 
-static const char handler[] = "#version 460\n"
-                              "struct Word { uint value; };\n"
-                              "#define GYRE_INPUT Word\n"
-                              "#define GYRE_OUTPUT Word\n"
-                              "#include \"gyre/kernel.glsl\"\n"
-                              "layout(local_size_x = 64) in;\n"
-                              "void main() {\n"
-                              "    while (gyre_receive()) {\n"
-                              "        GYRE_OUT.value = GYRE_IN.value;\n"
-                              "        gyre_send();\n"
-                              "    }\n"
-                              "}\n";
+static const VkPhysicalDeviceVulkan12Features FEATURES = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+    .vulkanMemoryModel = VK_TRUE,
+    .vulkanMemoryModelDeviceScope = VK_TRUE,
+};
 
-/* The same poll as a plain load: compilers take it out of the loop. */
-static const char hoisted[] =
-    "#version 460\n"
-    "layout(local_size_x = 64) in;\n"
-    "layout(std430, set = 0, binding = 0) buffer B { uint bell; uint out_; };\n"
-    "void main() {\n"
-    "    uint first = bell;\n"
-    "    uint n = 0u;\n"
-    "    while (bell == first && n < 1000000u) { n++; }\n"
-    "    out_ = n;\n"
-    "}\n";
-
-/* The null device has no memory that a host could see, so the engine does not take it: it is opened
- * by hand. It must not be closed: nothing in it works but the compiler. */
-static void open_null_device(struct device *device, const struct log *log)
+/* device_open() does not take a device that can run nothing. */
+static bool open_null_device(struct device *device, const struct log *log)
 {
-    *device = (struct device){.log = log, .limits = {.maxBoundDescriptorSets = 4}};
-    ASSERT(vk_instance_create(log, &device->instance) == GYRE_OK);
+    *device = (struct device){.log = log, .memory_model = true};
     uint32_t count = 1;
+    if (vk_instance_create(log, &device->instance) != GYRE_OK) {
+        return false;
+    }
     device->instance.EnumeratePhysicalDevices(device->instance.handle, &count, &device->physical);
-    ASSERT(count == 1);
-    device->instance.GetPhysicalDeviceMemoryProperties(device->physical, &device->memory);
-    VkPhysicalDeviceVulkan12Features features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .vulkanMemoryModel = VK_TRUE,
-        .vulkanMemoryModelDeviceScope = VK_TRUE,
-    };
+    VkPhysicalDeviceProperties properties;
+    device->instance.GetPhysicalDeviceProperties(device->physical, &properties);
+    device->limits = properties.limits;
+    float priority = 1;
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &features,
+        .pNext = &FEATURES,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos =
             &(VkDeviceQueueCreateInfo){
                 .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                 .queueCount = 1,
-                .pQueuePriorities = &(float){0.5f},
+                .pQueuePriorities = &priority,
             },
     };
-    ASSERT(device->instance.CreateDevice(device->physical, &info, NULL, &device->handle) ==
-           VK_SUCCESS);
+    if (device->instance.CreateDevice(device->physical, &info, NULL, &device->handle) !=
+        VK_SUCCESS) {
+        return false;
+    }
     vk_load_device(&device->vk, device->handle);
+    return true;
 }
 
-static void compile_here(const char *source)
+/* As build.c does it, for a LIVE kernel of one workgroup. */
+static bool create_pipeline(struct device *device, const uint32_t *words, size_t size)
 {
-    static const struct log log = {.callback = gyre_log_stderr};
-    struct device device;
-    open_null_device(&device, &log);
-    uint32_t *words = NULL;
-    size_t size = 0;
-    const gyre_compiler *compiler = gyre_compiler_shaderc();
-    ASSERT(compiler->compile(&(gyre_compile_request){.source = source, .log = gyre_log_stderr},
-                             &words, &size) == GYRE_OK);
+    struct spirv_info module;
+    char reason[SPIRV_REASON_SIZE];
+    if (spirv_read(words, size, &module, reason) != SPIRV_OK) {
+        fprintf(stderr, "%s\n", reason);
+        return false;
+    }
     struct pipeline_binding bindings[GYRE_BINDING_COUNT];
-    for (uint32_t i = 0; i < LENGTH(bindings); ++i) {
+    for (uint32_t i = 0; i < GYRE_BINDING_COUNT; ++i) {
         bindings[i] = (struct pipeline_binding){.binding = i};
     }
+    struct pipeline_request request = {
+        .words = words,
+        .size = size,
+        .entry_point = module.entry_point,
+        .bindings = bindings,
+        .binding_count = GYRE_BINDING_COUNT,
+        .push_constant_size = sizeof(uint32_t),
+        .specialisation =
+            {
+                {GYRE_SPEC_LOCAL_COUNT, module.local_size[0]},
+                {GYRE_SPEC_LOCAL_X, module.local_size[0]},
+                {GYRE_SPEC_INPUT_SIZE, 64},
+                {GYRE_SPEC_OUTPUT_SIZE, 256},
+                {GYRE_SPEC_WORKGROUPS, 1},
+                {GYRE_SPEC_LIVE, 1},
+            },
+        .specialisation_count = 6,
+        .name = "poll",
+    };
     struct pipeline pipeline;
-    ASSERT(pipeline_create(&device, &pipeline,
-                           &(struct pipeline_request){
-                               .words = words,
-                               .size = size,
-                               .entry_point = "main",
-                               .bindings = bindings,
-                               .binding_count = LENGTH(bindings),
-                               .push_constant_size = sizeof(uint32_t),
-                               .specialisation = {{GYRE_SPEC_LOCAL_COUNT, 64},
-                                                  {GYRE_SPEC_LOCAL_X, 64},
-                                                  {GYRE_SPEC_INPUT_SIZE, 64},
-                                                  {GYRE_SPEC_OUTPUT_SIZE, 256}},
-                               .specialisation_count = 4,
-                               .name = "poll",
-                           }) == GYRE_OK);
+    return pipeline_create(device, &pipeline, &request) == GYRE_OK;
 }
 
-/* The machine code that the driver prints, of a child that compiles `source`. */
-static char *machine_code(const char *source)
+/* Of the SPIR-V specification. */
+enum { OP_CONSTANT = 43, OP_MEMBER_DECORATE = 72, VOLATILE = 21, COHERENT = 23 };
+#define SEMANTICS_VOLATILE 0x8000u
+
+/* Makes of a module one whose loads of live words are not volatile. */
+static void spoil(uint32_t *words, size_t size)
 {
-    char path[] = "/tmp/gyre-isa-XXXXXX";
-    int file = mkstemp(path);
-    cr_assert(file >= 0);
-    unlink(path);
+    for (size_t at = 5; at < size / 4; at += words[at] >> 16) {
+        bool semantics = words[at] == (4u << 16 | OP_CONSTANT) &&
+                         words[at + 3] == SEMANTICS_VOLATILE;
+        bool member = words[at] == (4u << 16 | OP_MEMBER_DECORATE) && words[at + 3] == VOLATILE;
+        if (semantics || member) {
+            words[at + 3] = semantics ? 0 : COHERENT;
+        }
+    }
+}
+
+struct variant {
+    uint32_t local_size;
+    bool no_memory_model;
+    bool spoilt;
+};
+
+/* In a process of its own, whose standard error gets the code. */
+static bool compile(struct variant variant)
+{
+    static const struct log log = {.callback = gyre_log_stderr, .level = GYRE_LOG_INFO};
+    gyre_compile_request request = {
+        .file = "poll.comp",
+        .source =
+            rig_glsl("#define GYRE_INPUT uint\n#define GYRE_OUTPUT uint\n", variant.local_size,
+                     "void main() { while (gyre_receive()) { GYRE_OUT = GYRE_IN; gyre_send(); } }"),
+        .no_memory_model = variant.no_memory_model,
+        .log = gyre_log_stderr,
+    };
+    uint32_t *words = NULL;
+    size_t size = 0;
+    if (gyre_compiler_shaderc()->compile(&request, &words, &size) != GYRE_OK) {
+        return false;
+    }
+    if (variant.spoilt) {
+        spoil(words, size);
+    }
+    static struct device device;
+    return open_null_device(&device, &log) && create_pipeline(&device, words, size);
+}
+
+/* What ACO printed; to be freed. */
+static char *print(struct variant variant)
+{
+    FILE *out = tmpfile();
+    cr_assert_not_null(out);
     pid_t child = fork();
     cr_assert(child >= 0);
     if (child == 0) {
-        setenv("RADV_FORCE_FAMILY", "NAVI21", 1);
-        setenv("RADV_DEBUG", "shaders,nocache", 1);
-        dup2(file, STDERR_FILENO);
-        compile_here(source);
-        _exit(0);
+        dup2(fileno(out), STDERR_FILENO);
+        _exit(compile(variant) ? 0 : 1);
     }
     int status = 0;
-    waitpid(child, &status, 0);
-    off_t size = lseek(file, 0, SEEK_END);
-    char *text = calloc(1, (size_t)size + 1);
-    cr_assert(text && pread(file, text, (size_t)size, 0) == size);
-    close(file);
-    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child failed: %s", text);
+    cr_assert(waitpid(child, &status, 0) == child);
+    fseek(out, 0, SEEK_END);
+    size_t size = (size_t)ftell(out);
+    char *text = calloc(size + 1, 1);
+    rewind(out);
+    cr_assert(text && fread(text, 1, size, out) == size);
+    fclose(out);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", text);
     return text;
 }
 
-/* The place of a block's label; NULL if there is none. */
-static const char *label(const char *code, const char *name, size_t length)
+/* The final code: a line each, either a label "BB7:" or an instruction. */
+#define LINES_MAX 8192
+
+struct code {
+    char *text;
+    const char *lines[LINES_MAX];
+    size_t count;
+};
+
+static void read_code(struct code *code, struct variant variant)
 {
-    char wanted[32];
-    snprintf(wanted, sizeof wanted, "\n%.*s:", (int)length, name);
-    return strstr(code, wanted);
+    *code = (struct code){.text = print(variant)};
+    char *at = strstr(code->text, "\ndisasm:\n");
+    cr_assert(at, "no code was printed (RADV_DEBUG=shaders?):\n%s", code->text);
+    for (char *line = strtok(at, "\n"); line; line = strtok(NULL, "\n")) {
+        cr_assert(code->count < LINES_MAX);
+        code->lines[code->count++] = line;
+    }
 }
 
-/* Whether a loop (the lines between a label and a branch back to it) has a line with all words. */
-static bool loop_has(const char *code, const char *const words[], size_t count)
+/* Where a branch at `line` goes to; SIZE_MAX if it is none. */
+static size_t target_of(const struct code *code, size_t line)
 {
-    for (const char *branch = strstr(code, "branch"); branch;
-         branch = strstr(branch + 1, "branch")) {
-        const char *end = strchr(branch, '\n');
-        const char *name = strstr(branch, "BB");
-        if (!end || !name || name > end) {
-            continue;
+    unsigned block;
+    const char *branch = strstr(code->lines[line], "branch");
+    const char *name = branch ? strstr(branch, " BB") : NULL;
+    if (!name || sscanf(name, " BB%u", &block) != 1) {
+        return SIZE_MAX;
+    }
+    char label[16];
+    snprintf(label, sizeof label, "BB%u:", block);
+    for (size_t i = 0; i < code->count; ++i) {
+        if (strcmp(code->lines[i], label) == 0) {
+            return i;
         }
-        const char *begin = label(code, name, strspn(name, "B0123456789"));
-        for (const char *line = begin; line && line < branch; line = strchr(line + 1, '\n')) {
-            const char *line_end = strchr(line + 1, '\n');
-            size_t found = 0;
-            for (size_t i = 0; i < count; ++i) {
-                const char *word = strstr(line, words[i]);
-                found += word && word < line_end;
-            }
-            if (found == count) {
-                return true;
-            }
+    }
+    return SIZE_MAX;
+}
+
+/* Does the line load the word at `offset` of its buffer, past the caches (glc)? Vector loads look
+ * like buffer_load_dword v1, off, s[4:7], 0 offset:132 glc dlc and scalar ones, which may take
+ * several words, like s_buffer_load_dwordx4 s[8:11], s[4:7], 0x84 glc dlc */
+static bool line_loads(const char *line, size_t offset)
+{
+    const char *load = strstr(line, "buffer_load_dword");
+    if (!load || !strstr(line, " glc")) {
+        return false;
+    }
+    size_t words = 1;
+    sscanf(load, "buffer_load_dwordx%zu", &words);
+    const char *scalar = strstr(line, "s_buffer_load") ? strstr(line, ", 0x") : NULL;
+    const char *vector = strstr(line, " offset:");
+    size_t at = scalar ? strtoul(scalar + 2, NULL, 16) : vector ? strtoul(vector + 8, NULL, 10) : 0;
+    return offset >= at && offset < at + words * sizeof(uint32_t) && !strstr(line, " offen");
+}
+
+static bool loads(const struct code *code, size_t from, size_t to, size_t offset)
+{
+    for (size_t i = from; i < to; ++i) {
+        if (line_loads(code->lines[i], offset)) {
+            return true;
         }
     }
     return false;
 }
 
-Test(poll, the_doorbell_is_loaded_past_the_caches_in_a_loop)
+#define HOST(member) (sizeof(struct gyre_Submission) + offsetof(struct gyre_HostLine, member))
+
+/* Has a loop, one without another inside if `innermost`, that loads all of the words? */
+static bool some_loop_loads(const struct code *code, bool innermost, const size_t *offsets,
+                            size_t count)
 {
-    char *code = machine_code(handler);
-    /* gyre_HostLine.doorbell of workgroup 0 */
-    char offset[32];
-    snprintf(offset, sizeof offset, "offset:%zu ",
-             sizeof(struct gyre_Submission) + offsetof(struct gyre_HostLine, doorbell));
-    const char *const words[] = {"buffer_load_dword", offset, "glc"};
-    cr_assert(loop_has(code, words, LENGTH(words)), "no such load in any loop");
-    free(code);
+    size_t last_end = 0;
+    for (size_t line = 0; line < code->count; ++line) {
+        size_t start = target_of(code, line);
+        if (start > line) {
+            continue;
+        }
+        bool all = !innermost || start >= last_end;
+        for (size_t i = 0; i < count; ++i) {
+            all = all && loads(code, start, line, offsets[i]);
+        }
+        if (all) {
+            return true;
+        }
+        last_end = line;
+    }
+    return false;
 }
 
-/* That the test above can fail. */
-Test(poll, a_plain_load_is_taken_out_of_the_loop)
+static bool polls(struct variant variant)
 {
-    char *code = machine_code(hoisted);
-    const char *const load[] = {"_load_dword"};
-    cr_assert(strstr(code, "_load_dword") && strstr(code, "BB0:"));
-    cr_assert(loop_has(code, load, 0) && !loop_has(code, load, LENGTH(load)));
-    free(code);
+    static const size_t words[] = {HOST(command), HOST(doorbell)};
+    static struct code code;
+    read_code(&code, variant);
+    bool found = some_loop_loads(&code, true, words, LENGTH(words));
+    free(code.text);
+    return found;
+}
+
+static bool reads_tails(struct variant variant)
+{
+    static const size_t words[] = {HOST(input_tail[0]), HOST(input_tail[1]), HOST(input_tail[2]),
+                                   HOST(input_tail[3])};
+    static struct code code;
+    read_code(&code, variant);
+    bool found = some_loop_loads(&code, false, words, LENGTH(words));
+    free(code.text);
+    return found;
+}
+
+static const struct variant variants[] = {
+    {.local_size = 1},
+    {.local_size = 64},
+    {.local_size = 1, .no_memory_model = true},
+    {.local_size = 64, .no_memory_model = true},
+};
+
+Test(poll, the_loads_of_live_words_stay_in_their_loops)
+{
+    for (size_t i = 0; i < LENGTH(variants); ++i) {
+        cr_expect(polls(variants[i]), "variant %zu does not poll", i);
+        cr_expect(reads_tails(variants[i]), "variant %zu does not look again", i);
+    }
+}
+
+/* Else the above proves nothing. */
+Test(poll, loads_that_are_not_volatile_are_seen_to_leave)
+{
+    for (size_t i = 0; i < LENGTH(variants); ++i) {
+        struct variant spoilt = variants[i];
+        spoilt.spoilt = true;
+        cr_expect_not(polls(spoilt), "variant %zu polls all the same", i);
+    }
 }

@@ -6,10 +6,11 @@
 
 #define STANDSTILL_NS (120 * S)
 
-struct sender {
-    const struct flow *flow;
+/* Not on the stack: a test that fails leaves it, while its thread still sends. */
+static struct sender {
+    struct flow flow;
     atomic_int result; /* gyre_result of the send that failed */
-};
+} sender;
 
 gyre_stats flow_stats(gyre_kernel *kernel)
 {
@@ -26,8 +27,8 @@ gyre_stats flow_rest(gyre_kernel *kernel)
 
 static void *send_all(void *argument)
 {
-    struct sender *sender = argument;
-    const struct flow *flow = sender->flow;
+    const struct flow *flow = &sender.flow;
+    (void)argument;
     uint32_t message[FLOW_BYTES_MAX / 4] = {0};
     for (uint32_t i = 0; i < flow->count; ++i) {
         flow->fill(flow->user, i, message);
@@ -39,7 +40,7 @@ static void *send_all(void *argument)
         };
         gyre_result result = gyre_send(flow->kernel, &sent, STANDSTILL_NS);
         if (result != GYRE_OK) {
-            atomic_store(&sender->result, (int)result);
+            atomic_store(&sender.result, (int)result);
             break;
         }
     }
@@ -64,13 +65,13 @@ static const char *describe(gyre_kernel *kernel)
     return text;
 }
 
-static void take(const struct sender *sender, gyre_reply *reply, uint32_t taken)
+static void take(gyre_reply *reply, uint32_t taken)
 {
-    const struct flow *flow = sender->flow;
+    const struct flow *flow = &sender.flow;
     uint64_t until = rig_now_ns() + STANDSTILL_NS;
     gyre_result result = GYRE_ERROR_TIMEOUT;
     while (result == GYRE_ERROR_TIMEOUT && rig_now_ns() < until) {
-        gyre_result sent = (gyre_result)atomic_load(&sender->result);
+        gyre_result sent = (gyre_result)atomic_load(&sender.result);
         cr_assert(sent == GYRE_OK, "gyre_send: %s; %s", gyre_result_name(sent),
                   describe(flow->kernel));
         result = gyre_receive(flow->kernel, reply, 1 * S);
@@ -88,8 +89,9 @@ static void check(const struct flow *flow, uint32_t taken, const gyre_reply *rep
               (unsigned long long)index, describe(flow->kernel));
     cr_assert(!seen[index], "message %llu was answered twice", (unsigned long long)index);
     seen[index] = true;
-    cr_assert(reply->result != GYRE_OK || reply->size == flow->answer_size,
-              "an answer of %zu bytes", reply->size);
+    bool answers = reply->result == GYRE_OK && !(reply->flags & GYRE_REPLY_SILENT);
+    cr_assert(reply->size == (answers ? flow->answer_size : 0), "an answer of %zu bytes",
+              reply->size);
     cr_assert(flow->check(flow->user, (uint32_t)index, reply),
               "the answer to message %llu is wrong (%s); %s", (unsigned long long)index,
               gyre_result_name(reply->result), describe(flow->kernel));
@@ -98,14 +100,15 @@ static void check(const struct flow *flow, uint32_t taken, const gyre_reply *rep
 void flow_run(const struct flow *flow)
 {
     cr_assert(flow->message_size <= FLOW_BYTES_MAX && flow->answer_size <= FLOW_BYTES_MAX);
-    struct sender sender = {.flow = flow};
+    sender.flow = *flow;
+    atomic_store(&sender.result, GYRE_OK);
     bool *seen = calloc(flow->count, sizeof *seen);
     pthread_t thread;
-    cr_assert(seen && pthread_create(&thread, NULL, send_all, &sender) == 0);
+    cr_assert(seen && pthread_create(&thread, NULL, send_all, NULL) == 0);
     uint32_t answer[FLOW_BYTES_MAX / 4];
     for (uint32_t taken = 0; taken < flow->count; ++taken) {
         gyre_reply reply = {.data = answer, .capacity = sizeof answer};
-        take(&sender, &reply, taken);
+        take(&reply, taken);
         check(flow, taken, &reply, seen);
     }
     pthread_join(thread, NULL);
