@@ -4,8 +4,11 @@
  */
 #include "flow.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "counting.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 #define WORDS 1000u
@@ -129,24 +132,36 @@ static gyre_kernel *begin(struct rig *rig, struct model *model, const char *hand
                            });
 }
 
-static gyre_stats run(struct rig *rig, struct model *model, const char *handler, struct flow flow)
+static void stream(gyre_kernel *kernel, struct model *model, struct flow flow)
 {
-    gyre_kernel *kernel = begin(rig, model, handler);
     flow.kernel = kernel;
     flow.message_size = sizeof(struct request);
     flow.answer_size = sizeof(struct response);
     flow.fill = fill;
     flow.user = model;
     flow_run(&flow);
+}
+
+static gyre_stats finish(struct rig *rig, gyre_kernel *kernel, const struct model *model,
+                         uint32_t messages)
+{
     gyre_stats stats = flow_rest(kernel);
-    cr_assert(stats.accepted == flow.count && stats.received == flow.count && stats.corrupt == 0);
+    cr_assert(stats.accepted == messages && stats.received == messages && stats.corrupt == 0);
     cr_assert(stats.processed == model->n && stats.failed == model->refused);
     cr_assert((stats.exits.cut > 0) == driver_cuts(rig), "%llu cuts",
               (unsigned long long)stats.exits.cut);
-    cr_assert((model->redelivered > 0) == driver_cuts(rig) &&
-              stats.redelivered >= model->redelivered);
+    cr_assert(
+        (model->redelivered > 0) == driver_cuts(rig) && stats.redelivered >= model->redelivered,
+        "%llu given again, %u say so", (unsigned long long)stats.redelivered, model->redelivered);
     gyre_kernel_destroy(kernel);
     return stats;
+}
+
+static gyre_stats run(struct rig *rig, struct model *model, const char *handler, struct flow flow)
+{
+    gyre_kernel *kernel = begin(rig, model, handler);
+    stream(kernel, model, flow);
+    return finish(rig, kernel, model, flow.count);
 }
 
 /* Each message reads all of the state, runs as many turns as it says, and changes all of the state.
@@ -371,13 +386,56 @@ static uint32_t four_bands(uint32_t index)
 
 Test(loops, a_message_that_is_cut_is_not_forgotten_for_an_urgent_one)
 {
-    for (enum rig_mode mode = RIG_STRICT; mode <= RIG_LIVE; ++mode) {
+    for (BOTH_MODES(mode)) {
         struct rig rig;
         rig_open(&rig, mode);
         struct model model = {.lanes = 1, .turns = anything_that_fits};
         run(&rig, &model, WORKER,
             (struct flow){
                 .count = 500, .check = check_any_order, .unordered = true, .priority = four_bands});
+        rig_close(&rig);
+    }
+}
+
+/* Nor over a pause, in which the device's rings are emptied and filled anew. */
+static atomic_bool pausing;
+
+static void *pause_often(void *kernel)
+{
+    bool right = true;
+    while (atomic_load(&pausing)) {
+        counting_sleep(1 * MS);
+        right = right && gyre_kernel_deactivate(kernel, PATIENCE) == GYRE_OK &&
+                gyre_kernel_reactivate(kernel) == GYRE_OK;
+    }
+    return right ? NULL : kernel;
+}
+
+static void be_cut_and_paused(struct rig *rig, struct model *model, const char *handler,
+                              struct flow flow)
+{
+    gyre_kernel *kernel = begin(rig, model, handler);
+    pthread_t thread;
+    atomic_store(&pausing, true);
+    cr_assert(pthread_create(&thread, NULL, pause_often, kernel) == 0);
+    stream(kernel, model, flow);
+    atomic_store(&pausing, false);
+    void *trouble = NULL;
+    pthread_join(thread, &trouble);
+    cr_assert_null(trouble);
+    finish(rig, kernel, model, flow.count);
+}
+
+Test(loops, a_message_that_is_cut_is_not_forgotten_over_a_pause)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        struct model narrow = {.lanes = 1, .turns = anything_that_fits};
+        be_cut_and_paused(&rig, &narrow, WORKER,
+                          (struct flow){.count = 500, .check = check_worker});
+        struct model wide = {.lanes = 32, .turns = long_now_and_then};
+        be_cut_and_paused(&rig, &wide, UNEVEN, (struct flow){.count = 170, .check = check_uneven});
         rig_close(&rig);
     }
 }
@@ -443,7 +501,7 @@ static const char ENDLESS_PROLOGUE[] = "void main() {\n"
 /* It never comes to a message: the kernel as a whole fails, and says why. */
 Test(loops, a_start_that_can_never_be_whole_fails_the_kernel_by_name)
 {
-    for (enum rig_mode mode = RIG_STRICT; mode <= RIG_LIVE; ++mode) {
+    for (BOTH_MODES(mode)) {
         struct rig rig;
         rig_open(&rig, mode);
         struct model model = {.lanes = 1};
