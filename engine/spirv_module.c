@@ -193,6 +193,9 @@ static void check_header(struct module *m)
                     version);
     } else if (m->id_bound == 0) {
         fail_damaged(m, 3, "the id bound is 0");
+    } else if (word(m, 4) != 0) {
+        /* Reserved for a schema. SPIRV-Tools lets it pass; lavapipe 25.0.7 crashes. */
+        fail_damaged(m, 4, "the word before the first instruction is not 0");
     } else if (m->id_bound > SPIRV_MAX_ID_BOUND || m->id_bound > MAX_SPARSE_IDS + 4 * m->words) {
         /* The id bound is a claim on memory; the module's own size must vouch for it. */
         module_fail(m, SPIRV_LIMIT,

@@ -171,11 +171,6 @@ static enum command_exit load(struct kernelfile *file, const struct command_comm
                     size);
         return COMMAND_KERNEL;
     }
-    /* The word that is reserved for a schema: the validator lets it pass, Mesa 25.0.7 crashes. */
-    if (size >= 20 && file->words[4] != 0) {
-        command_say("%s: the SPIR-V module is damaged: its fifth word is not 0", file->path);
-        return COMMAND_KERNEL;
-    }
     return validate(file, common);
 }
 

@@ -54,10 +54,15 @@ static const char *text_of(struct shape shape, const char *handler)
     return rig_glsl(STRUCTS, shape.x, text);
 }
 
-static void fill_index(void *user, uint32_t index, void *message)
+static uint32_t value_of(uint32_t index)
+{
+    return index % 59 + 1;
+}
+
+static void fill_value(void *user, uint32_t index, void *message)
 {
     (void)user;
-    *(uint32_t *)message = index * 7;
+    *(uint32_t *)message = value_of(index);
 }
 
 static void run(struct rig *rig, gyre_kernel_params params,
@@ -70,7 +75,7 @@ static void run(struct rig *rig, gyre_kernel_params params,
         .count = messages,
         .message_size = sizeof(uint32_t),
         .answer_size = ITEMS * sizeof(uint32_t),
-        .fill = fill_index,
+        .fill = fill_value,
         .check = check,
     });
     gyre_stats stats = flow_rest(kernel);
@@ -78,13 +83,14 @@ static void run(struct rig *rig, gyre_kernel_params params,
     gyre_kernel_destroy(kernel);
 }
 
-/* Each lane runs as many steps as its own values want. */
+/* Each lane runs as many steps as its own values want. Where a lane that is none took part
+ * (lavapipe before 24.0.2), it would start from 0, and never come to 1. */
 static const char COLLATZ[] =
     "void main() {\n"
     "    while (gyre_receive()) {\n"
     "        for (uint i = gl_LocalInvocationIndex; i < 256u; i += SIZE) {\n"
     "            uint steps = 0u;\n"
-    "            for (uint x = GYRE_IN.value + i + 1u; x != 1u; ++steps) {\n"
+    "            for (uint x = GYRE_IN.value * (i + 1u); x != 1u; ++steps) {\n"
     "                x = (x & 1u) == 0u ? x / 2u : 3u * x + 1u;\n"
     "            }\n"
     "            GYRE_OUT.items[i] = steps;\n"
@@ -108,7 +114,7 @@ static bool check_collatz(void *user, uint32_t index, const gyre_reply *reply)
     const uint32_t *items = reply->data;
     bool right = reply->result == GYRE_OK;
     for (uint32_t i = 0; i < ITEMS; ++i) {
-        right = right && items[i] == collatz(index * 7 + i + 1);
+        right = right && items[i] == collatz(value_of(index) * (i + 1));
     }
     return right;
 }
@@ -176,7 +182,7 @@ static uint32_t sums_size;
 static bool check_sums(void *user, uint32_t index, const gyre_reply *reply)
 {
     (void)user;
-    uint32_t value = index * 7;
+    uint32_t value = value_of(index);
     uint32_t left[2][ITEMS];
     for (uint32_t lane = 0; lane < sums_size; ++lane) {
         left[0][lane] = value + lane;
@@ -221,7 +227,7 @@ static const char FENCED[] =
     "    while (gyre_receive()) {\n"
     "        for (uint i = gl_LocalInvocationIndex; i < 256u; i += SIZE) {\n"
     "            uint steps = 0u;\n"
-    "            for (uint x = GYRE_IN.value + i + 1u; x != 1u; ++steps) {\n"
+    "            for (uint x = GYRE_IN.value * (i + 1u); x != 1u; ++steps) {\n"
     "                x = (x & 1u) == 0u ? x / 2u : 3u * x + 1u;\n"
     "                memoryBarrierBuffer();\n"
     "            }\n"

@@ -422,6 +422,15 @@ Test(spirv, refuses_an_id_bound_that_the_size_does_not_vouch_for)
     free(m.words);
 }
 
+/* SPIRV-Tools lets it pass; lavapipe 25.0.7 crashes. */
+Test(spirv, refuses_a_word_in_the_place_of_the_schema)
+{
+    struct module m = load("plain");
+    m.words[4] = 1;
+    cr_assert_eq(read_module(m), SPIRV_MALFORMED);
+    free(m.words);
+}
+
 Test(spirv, refuses_more_capabilities_than_there_is_room_for)
 {
     struct module m = load("foreign");
