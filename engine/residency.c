@@ -96,6 +96,8 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
     ASSERT(!kernel->in_flight);
     fill_submission(kernel);
     kernel->found_work = traffic_can_run(kernel);
+    /* What was in hand before a pause is begun anew: nothing got nowhere yet. */
+    kernel->strikes = kernel->refilled ? 0 : kernel->strikes;
     kernel->refilled = false;
     kernel->in_flight = true;
     kernel->submitted_ns = base_now_ns();

@@ -150,8 +150,10 @@ static gyre_stats finish(struct rig *rig, gyre_kernel *kernel, const struct mode
     cr_assert(stats.processed == model->n && stats.failed == model->refused);
     cr_assert((stats.exits.cut > 0) == driver_cuts(rig), "%llu cuts",
               (unsigned long long)stats.exits.cut);
+    /* On a slow machine each message may be the first of its residency: then none is given again.
+     */
     cr_assert(
-        (model->redelivered > 0) == driver_cuts(rig) && stats.redelivered >= model->redelivered,
+        (model->redelivered == 0 || driver_cuts(rig)) && stats.redelivered >= model->redelivered,
         "%llu given again, %u say so", (unsigned long long)stats.redelivered, model->redelivered);
     gyre_kernel_destroy(kernel);
     return stats;
