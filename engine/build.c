@@ -105,7 +105,7 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
                               index * sizeof(struct gyre_ControlLine));
     group->status = (struct gyre_StatusBlock *)build->status.mapped + index;
     struct gyre_HostLine *host = &group->control->host;
-    host->output_head = first;
+    group->control->reader.output_head = first;
     const struct spirv_info *info = &build->program.info;
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
         host->input_tail[lane] = first;
@@ -133,7 +133,7 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
         .size = build->output_slots,
         .head = first,
         .tail = first,
-        .head_word = &host->output_head,
+        .head_word = &group->control->reader.output_head,
         .tail_word = &group->status->line.output_tail,
     };
 }
@@ -295,7 +295,7 @@ static gyre_result create_user_buffers(struct gyre_kernel *kernel)
 static gyre_result create_pipeline(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
-    const struct program *program = &build->program;
+    struct program *program = &build->program;
     const VkBuffer engine[GYRE_BINDING_COUNT] = {
         [GYRE_BINDING_CONTROL] = build->control.handle,
         [GYRE_BINDING_STATUS] = build->status.handle,
@@ -320,30 +320,30 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel)
             .size = find_binding(&kernel->params, block)->size,
         };
     }
-    gyre_result result =
-        pipeline_create(kernel->services.device, &build->pipeline,
-                        &(struct pipeline_request){
-                            .words = program->words,
-                            .size = program->size,
-                            .entry_point = program->info.entry_point,
-                            .bindings = bindings,
-                            .binding_count = count,
-                            .push_constant_size = sizeof(uint32_t),
-                            .specialisation =
-                                {
-                                    {GYRE_SPEC_LOCAL_COUNT, program->local_count},
-                                    {GYRE_SPEC_LOCAL_X, program->info.local_size[0]},
-                                    {GYRE_SPEC_INPUT_SIZE, build->input_slots},
-                                    {GYRE_SPEC_OUTPUT_SIZE, build->output_slots},
-                                    {GYRE_SPEC_STATE_WORDS, program->info.state.size / 4},
-                                    {GYRE_SPEC_QUIRKS, program->quirks},
-                                    {GYRE_SPEC_WORKGROUPS, kernel->params.workgroups},
-                                    {GYRE_SPEC_LIVE, kernel->live},
-                                },
-                            .specialisation_count = 8,
-                            .cache = kernel->services.store->cache,
-                            .name = kernel->id,
-                        });
+    const struct spirv_constant constants[] = {
+        {GYRE_SPEC_LOCAL_COUNT, program->local_count},
+        {GYRE_SPEC_LOCAL_X, program->info.local_size[0]},
+        {GYRE_SPEC_INPUT_SIZE, build->input_slots},
+        {GYRE_SPEC_OUTPUT_SIZE, build->output_slots},
+        {GYRE_SPEC_STATE_WORDS, program->info.state.size / 4},
+        {GYRE_SPEC_QUIRKS, program->quirks},
+        {GYRE_SPEC_WORKGROUPS, kernel->params.workgroups},
+        {GYRE_SPEC_LIVE, kernel->live},
+    };
+    gyre_result result = program_freeze(program, constants, LENGTH(constants));
+    if (result == GYRE_OK) {
+        result = pipeline_create(kernel->services.device, &build->pipeline,
+                                 &(struct pipeline_request){
+                                     .words = program->words,
+                                     .size = program->size,
+                                     .entry_point = program->info.entry_point,
+                                     .bindings = bindings,
+                                     .binding_count = count,
+                                     .push_constant_size = sizeof(uint32_t),
+                                     .cache = kernel->services.store->cache,
+                                     .name = kernel->id,
+                                 });
+    }
     if (result == GYRE_OK) {
         pipeline_store_keep(kernel->services.device, kernel->services.store);
     }

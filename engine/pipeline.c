@@ -182,16 +182,6 @@ static void write_sets(struct device *device, struct pipeline *pipeline,
 static VkResult create_pipeline(struct device *device, struct pipeline *pipeline,
                                 const struct pipeline_request *request)
 {
-    VkSpecializationMapEntry entries[PIPELINE_SPECIALISATIONS_MAX];
-    uint32_t values[PIPELINE_SPECIALISATIONS_MAX];
-    for (uint32_t i = 0; i < request->specialisation_count; ++i) {
-        entries[i] = (VkSpecializationMapEntry){
-            .constantID = request->specialisation[i].id,
-            .offset = i * (uint32_t)sizeof *values,
-            .size = sizeof *values,
-        };
-        values[i] = request->specialisation[i].value;
-    }
     VkShaderModuleCreateInfo code = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = request->size,
@@ -209,13 +199,6 @@ static VkResult create_pipeline(struct device *device, struct pipeline *pipeline
                     .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                     .module = module,
                     .pName = request->entry_point,
-                    .pSpecializationInfo =
-                        &(VkSpecializationInfo){
-                            .mapEntryCount = request->specialisation_count,
-                            .pMapEntries = entries,
-                            .dataSize = sizeof values,
-                            .pData = values,
-                        },
                 },
             .layout = pipeline->layout,
         };

@@ -5,7 +5,6 @@
 #include "memory.h"
 
 #define PIPELINE_SETS_MAX 8
-#define PIPELINE_SPECIALISATIONS_MAX 8
 
 struct pipeline_binding {
     uint32_t set;
@@ -22,11 +21,6 @@ struct pipeline_request {
     const struct pipeline_binding *bindings;
     uint32_t binding_count;
     uint32_t push_constant_size;
-    struct {
-        uint32_t id;
-        uint32_t value;
-    } specialisation[PIPELINE_SPECIALISATIONS_MAX];
-    uint32_t specialisation_count;
     VkPipelineCache cache;
     const char *name;
 };

@@ -277,6 +277,20 @@ gyre_result program_load(struct program *program, const struct device *device,
     return result;
 }
 
+gyre_result program_freeze(struct program *program, const struct spirv_constant *constants,
+                           size_t count)
+{
+    uint32_t *made = NULL;
+    size_t size = 0;
+    if (!spirv_freeze(program->words, program->size, constants, count, &made, &size)) {
+        return GYRE_ERROR_NO_MEMORY; /* it has been read before: nothing else can be wrong */
+    }
+    free(program->words);
+    program->words = made;
+    program->size = size;
+    return GYRE_OK;
+}
+
 void program_unload(struct program *program)
 {
     free(program->words);

@@ -8,6 +8,7 @@
 
 #include "device.h"
 #include "spirv.h"
+#include "spirv_freeze.h"
 
 struct program {
     uint32_t *words; /* ours */
@@ -23,6 +24,9 @@ struct program {
 gyre_result program_load(struct program *program, const struct device *device,
                          const gyre_compiler *compiler, const gyre_kernel_params *params,
                          uint32_t loop_limit);
+/* Puts the engine's constants into the module for good. Results: OK, NO_MEMORY. */
+gyre_result program_freeze(struct program *program, const struct spirv_constant *constants,
+                           size_t count);
 void program_unload(struct program *program);
 
 #endif

@@ -1,5 +1,5 @@
-/* spirv_module: the words of a SPIR-V module, and what they declare outside of functions. Only
- * spirv.c includes this.
+/* spirv_module: the words of a SPIR-V module, and what they declare outside of functions. For
+ * spirv.c and spirv_freeze.c only.
  *
  * A *thing* is a type, a constant, a global variable or a function. Opening a module finds all
  * things, then their names and decorations, then the sizes of types and the values of constants,

@@ -206,7 +206,7 @@ static bool has_room(struct leader *leader)
 {
     if (leader->output_tail + 1 - leader->output_head > OUTPUT_SIZE) {
         /* A4: what was released may be overwritten; pairs with R4 in engine/ring.c. */
-        leader->output_head = shared_load_acquire(&leader->rings->control.host.output_head);
+        leader->output_head = shared_load_acquire(&leader->rings->control.reader.output_head);
     }
     return leader->output_tail + 1 - leader->output_head <= OUTPUT_SIZE;
 }
@@ -270,7 +270,7 @@ static void *play_device(void *argument)
     struct rings *rings = argument;
     struct leader leader = {.rings = rings, .output_tail = rings->status.output_tail};
     memcpy(leader.input_head, rings->status.input_head, sizeof leader.input_head);
-    leader.output_head = shared_load_acquire(&rings->control.host.output_head);
+    leader.output_head = shared_load_acquire(&rings->control.reader.output_head);
     leader.doorbell = shared_load_acquire(&rings->control.host.doorbell);
     read_tails(&leader);
     /* Relaxed: a command carries no data. */
@@ -303,7 +303,7 @@ static bool open_floor(const struct bench_setup *setup, void **state)
         .slots = (unsigned char *)rings->output,
         .stride = sizeof(struct slot),
         .size = OUTPUT_SIZE,
-        .head_word = &rings->control.host.output_head,
+        .head_word = &rings->control.reader.output_head,
         .tail_word = &rings->status.output_tail,
     };
     *state = rings;

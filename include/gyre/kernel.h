@@ -145,7 +145,7 @@ typedef enum gyre_terminate_mode {
 GYRE_API gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode,
                                            uint64_t timeout_ns, uint64_t *dropped);
 
-/* Thread-safety: safe. */
+/* Of NULL: GYRE_TERMINATED and "". Thread-safety: safe. */
 GYRE_API gyre_state gyre_kernel_state(const gyre_kernel *kernel);
 GYRE_API const char *gyre_kernel_id(const gyre_kernel *kernel);
 

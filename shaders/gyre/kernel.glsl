@@ -86,7 +86,7 @@ uint gyre_idle_polls = 0u;
 uint gyre_idle = 0u; /* polls left until this residency is idle */
 uint gyre_stamped = 0u;
 uint gyre_goes_on = 0u;
-bool gyre_pending = false; /* a lane holds a message, which may not be there yet, or have no room for its answer */
+uint gyre_otherwise = 0u; /* why to leave once idle: nothing there, or no room for its answer */
 uint gyre_claim_flags = 0u;
 uint gyre_redo = 0u; /* as gyre_Exit.claimed */
 
@@ -290,14 +290,6 @@ uint gyre_slot_of(uint lane, uint index)
     return (gyre_group * GYRE_LANES + lane) * gyre_input_size + (index & (gyre_input_size - 1u));
 }
 
-/* The most urgent lane that holds a message: GYRE_LANES when none does. No loop: its back-edges would count where the
- * driver counts them. */
-uint gyre_find()
-{
-    bvec4 holds = notEqual(gyre_input_tail, gyre_input_head);
-    return holds.w ? 3u : holds.z ? 2u : holds.y ? 1u : holds.x ? 0u : GYRE_LANES;
-}
-
 void gyre_read_tails()
 {
     gyre_input_tail = uvec4(gyre_load(gyre_host.input_tail[0]), gyre_load(gyre_host.input_tail[1]),
@@ -308,7 +300,7 @@ bool gyre_has_room()
 {
     if (GYRE_LIVE && gyre_output_tail + gyre_max_sends - gyre_output_head > gyre_output_size) {
         /* A4: the slots before it are free; pairs with R4 in engine/ring.c. */
-        gyre_output_head = gyre_load(gyre_host.output_head);
+        gyre_output_head = gyre_load(gyre_control[gyre_group].reader.output_head);
     }
     return gyre_output_tail + gyre_max_sends - gyre_output_head <= gyre_output_size;
 }
@@ -339,10 +331,9 @@ void gyre_claim_again()
 uint gyre_called_away()
 {
     uint command = gyre_load(gyre_host.command);
-    uint kind = command & 0xffu;
-    uint away = kind == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : 0u;
-    away = kind == GYRE_COMMAND_TERMINATE ? GYRE_EXIT_TERMINATE : away;
-    return kind == GYRE_COMMAND_YIELD && command >> 8 == gyre_serial ? GYRE_EXIT_YIELD : away;
+    uint away = mix(0u, GYRE_EXIT_PAUSE, (command & 0xffu) == GYRE_COMMAND_PAUSE);
+    away = mix(away, GYRE_EXIT_TERMINATE, (command & 0xffu) == GYRE_COMMAND_TERMINATE);
+    return mix(away, GYRE_EXIT_YIELD, command == (gyre_serial << 8 | GYRE_COMMAND_YIELD));
 }
 
 uint gyre_poll_doorbell()
@@ -357,16 +348,22 @@ uint gyre_poll_doorbell()
     return bell;
 }
 
-/* LIVE, with nothing to claim: polls the doorbell until it moves; once, if a message is known of. 0, or why to leave. A loop
- * of its own with little in it, for software drivers run all of a loop's code in every turn. */
-uint gyre_await(uint otherwise)
+/* LIVE: polls the doorbell until it moves, or not at all if a message is known of. 0, or why to leave. A loop of its own with
+ * little in it, for software drivers run all of a loop's code in every turn. */
+uint gyre_await()
 {
+    bool known = any(notEqual(gyre_input_tail, gyre_input_head));
     uint reason = 0u;
     for (;;) {
-        reason = gyre_idle == 0u ? otherwise : gyre_called_away();
-        reason = gyre_fuel == 0u ? GYRE_EXIT_FUEL : reason;
-        if (reason != 0u) {
-            if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+        uint bell = gyre_poll_doorbell();
+        bool moved = bell != gyre_doorbell || known;
+        gyre_doorbell = bell;
+        reason = gyre_called_away();
+        reason = mix(reason, gyre_otherwise, gyre_idle == 0u);
+        reason = mix(reason, GYRE_EXIT_BUDGET, gyre_left == 0u);
+        reason = mix(reason, GYRE_EXIT_FUEL, gyre_fuel == 0u);
+        if (reason != 0u || moved) {
+            if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && reason != 0u) {
                 gyre_stamp(reason);
             }
             break;
@@ -374,58 +371,58 @@ uint gyre_await(uint otherwise)
         gyre_fuel -= 1u;
         gyre_idle -= 1u;
         gyre_polls += 1u;
-        uint bell = gyre_poll_doorbell();
-        if (bell != gyre_doorbell || gyre_pending) {
-            gyre_doorbell = bell;
-            break;
-        }
     }
     return reason;
 }
 
-/* One look at the rings: claims a message (gyre_goes_on), or says why not. Selects instead of branches: each branch costs a
- * software driver more than what it would skip. */
-uint gyre_look()
+/* One look at the rings: claims the head of the most urgent lane that holds a message (gyre_goes_on), or says why not. No
+ * loop: its back-edges would count where the driver counts them. Selects instead of branches: each branch costs a software
+ * driver more than what it would skip. */
+void gyre_look(bool may)
 {
-    uint reason = GYRE_LIVE ? gyre_called_away() : 0u;
-    reason = gyre_left == 0u ? GYRE_EXIT_BUDGET : reason;
-    reason = gyre_fuel == 0u ? GYRE_EXIT_FUEL : reason;
-    bool may = reason == 0u;
-    gyre_fuel -= may ? 1u : 0u;
-    uint found = gyre_find();
-    gyre_pending = found != GYRE_LANES;
-    uint lane = min(found, GYRE_LANES - 1u);
-    uint head = gyre_pick(gyre_input_head, lane);
+    bvec4 holds = notEqual(gyre_input_tail, gyre_input_head);
+    uint lane = mix(mix(mix(0u, 1u, holds.y), 2u, holds.z), 3u, holds.w);
+    uint head = mix(mix(mix(gyre_input_head.x, gyre_input_head.y, holds.y), gyre_input_head.z, holds.z),
+                    gyre_input_head.w, holds.w);
+    uint submitted = mix(mix(mix(gyre_window_tail.x, gyre_window_tail.y, holds.y), gyre_window_tail.z, holds.z),
+                         gyre_window_tail.w, holds.w);
     bool room = gyre_has_room();
     /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that overtook its slot
      * shows here, and is looked at again. */
     bool whole = gyre_load(gyre_polled_slots[gyre_slot_of(lane, head)].header.sequence) == head + 1u;
-    bool claims = may && gyre_pending && room && whole;
-    gyre_lane = claims ? lane : gyre_lane;
-    gyre_head = claims ? head : gyre_head;
-    gyre_goes_on = claims ? 1u : 0u;
-    gyre_live += claims && int(head - gyre_pick(gyre_window_tail, lane)) >= 0 ? 1u : 0u;
-    uint otherwise = gyre_pending && !room ? GYRE_EXIT_OUTPUT : GYRE_EXIT_IDLE;
-    return claims ? 0u : may ? otherwise : reason;
+    bool claims = all(bvec4(may, any(holds), room, whole));
+    gyre_lane = mix(gyre_lane, lane, claims);
+    gyre_head = mix(gyre_head, head, claims);
+    gyre_goes_on = uint(claims);
+    gyre_live += gyre_goes_on & ~(head - submitted) >> 31; /* not of the window: published later */
+    gyre_otherwise = mix(GYRE_EXIT_IDLE, GYRE_EXIT_OUTPUT, all(bvec2(any(holds), !room)));
 }
 
 /* The leader's part of gyre_receive(): a message, or the reason why there is none. */
 void gyre_decide()
 {
     gyre_idle = gyre_idle_polls;
+    gyre_otherwise = GYRE_EXIT_IDLE;
     for (;;) {
-        uint reason = gyre_look();
-        if (gyre_goes_on != 0u) {
-            break;
+        uint reason = mix(mix(0u, GYRE_EXIT_BUDGET, gyre_left == 0u), GYRE_EXIT_FUEL, gyre_fuel == 0u);
+        if (GYRE_LIVE) {
+            reason = gyre_await();
+            gyre_read_tails();
         }
-        if (GYRE_LIVE && (reason == GYRE_EXIT_IDLE || reason == GYRE_EXIT_OUTPUT)) {
-            reason = gyre_await(reason);
+        bool may = reason == 0u;
+        gyre_fuel -= uint(may);
+        gyre_look(may);
+        if (!GYRE_LIVE && may && gyre_goes_on == 0u) {
+            reason = gyre_otherwise;
         }
         if (reason != 0u) {
             gyre_stamp(reason);
+        }
+        if (reason != 0u || gyre_goes_on != 0u) {
             break;
         }
-        gyre_read_tails();
+        gyre_idle -= uint(gyre_idle != 0u);
+        gyre_polls += 1u;
     }
     if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_goes_on != 0u) {
         gyre_claim_again();

@@ -5,16 +5,17 @@
  * full at tail - head == size.
  *
  * Each workgroup of a kernel has, of its own: GYRE_LANES input rings (one per priority band, filled
- * by the host), one output ring, one gyre_HostLine, one gyre_WindowLine, one gyre_StatusLine,
- * GYRE_CHAIN_MAX gyre_Exit records and one gyre_LocalLine. A word is written by one side only:
+ * by the host), one output ring, and the lines below. A word is written by one side only; per
+ * workgroup, but for gyre_Submission and the groups:
  *
- *   binding 0  control  host    gyre_Submission, then per workgroup a gyre_HostLine and a
- * gyre_WindowLine binding 1  status   device  per workgroup a gyre_StatusLine and its exit records
- *   binding 2  input    host    GYRE_LANES * input_size slots per workgroup
- *   binding 3  output   device  output_size slots per workgroup
- *   binding 4  local    device  (never mapped) gyre_LocalLine per workgroup
- *   binding 5  state    device  (never mapped) two copies of GYRE_STATE per workgroup, seen also as
- * words binding 6  indirect device  group counts of the chained dispatches
+ *   binding 0  control   host    gyre_Submission, then gyre_HostLine, gyre_ReaderLine,
+ *                                gyre_WindowLine
+ *   binding 1  status    device  gyre_StatusLine, GYRE_CHAIN_MAX gyre_Exit records
+ *   binding 2  input     host    GYRE_LANES * input_size slots
+ *   binding 3  output    device  output_size slots
+ *   binding 4  local     device  (never mapped) gyre_LocalLine
+ *   binding 5  state     device  (never mapped) two copies of GYRE_STATE, seen also as words
+ *   binding 6  indirect  device  group counts of the chained dispatches
  *
  * STRICT: the device reads only what lay there before the submission (gyre_Submission,
  * gyre_WindowLine, slots below gyre_WindowLine.input_tail). LIVE: it polls gyre_HostLine as well,
@@ -24,7 +25,7 @@
 #define GYRE_WIRE_H
 
 /* Raised with every change in this file. Host and shader compare it before anything else. */
-#define GYRE_WIRE_VERSION 1u
+#define GYRE_WIRE_VERSION 2u
 
 #define GYRE_LANES 4u
 #define GYRE_CHAIN_MAX 16u
@@ -153,13 +154,20 @@ GYRE_WIRE_SIZE(gyre_Submission, 128)
 struct gyre_HostLine {
     gyre_word command;  /* GYRE_COMMAND_..., with YIELD the serial << 8 */
     gyre_word doorbell; /* moves with every publication */
-    gyre_word output_head;
-    gyre_word padding;
+    gyre_word padding[2];
     gyre_word input_tail[GYRE_LANES];
     gyre_word reserved[24];
 };
 GYRE_WIRE_SIZE(gyre_HostLine, 128)
 GYRE_WIRE_AT(gyre_HostLine, input_tail, 16)
+
+/* Likewise, of the thread that takes answers: apart, so that giving a slot back does not take the
+ * line away that the device polls. */
+struct gyre_ReaderLine {
+    gyre_word output_head;
+    gyre_word reserved[31];
+};
+GYRE_WIRE_SIZE(gyre_ReaderLine, 128)
 
 /* The same words as they were at the submission. */
 struct gyre_WindowLine {
@@ -171,9 +179,10 @@ GYRE_WIRE_SIZE(gyre_WindowLine, 128)
 
 struct gyre_ControlLine {
     GYRE_WIRE_STRUCT(gyre_HostLine) host;
+    GYRE_WIRE_STRUCT(gyre_ReaderLine) reader;
     GYRE_WIRE_STRUCT(gyre_WindowLine) window;
 };
-GYRE_WIRE_SIZE(gyre_ControlLine, 256)
+GYRE_WIRE_SIZE(gyre_ControlLine, 384)
 
 /* From the device, one line: how far it is. output_tail is stored before input_head. */
 struct gyre_StatusLine {

@@ -42,6 +42,7 @@ struct host {
     struct ring_input input;
     struct ring_output output;
     struct gyre_HostLine *host;
+    struct gyre_ReaderLine *reader;
     struct gyre_StatusLine *status;
     uint32_t doorbell;
     size_t payload_size;
@@ -64,6 +65,7 @@ static void open_host(struct host *host, struct bytes *bytes)
     size_t stride = sizeof(struct gyre_Header) + payload_size;
     *host = (struct host){
         .host = allocate(sizeof *host->host),
+        .reader = allocate(sizeof *host->reader),
         .status = allocate(sizeof *host->status),
         .payload_size = payload_size,
         .payload = allocate(payload_size + 1),
@@ -86,7 +88,7 @@ static void open_host(struct host *host, struct bytes *bytes)
         .size = size,
         .head = first,
         .tail = first,
-        .head_word = &host->host->output_head,
+        .head_word = &host->reader->output_head,
         .tail_word = &host->status->output_tail,
     };
 }
@@ -96,6 +98,7 @@ static void close_host(struct host *host)
     free((void *)host->output.slots);
     free(host->input.slots);
     free(host->host);
+    free(host->reader);
     free(host->status);
     free(host->payload);
 }
@@ -187,7 +190,7 @@ static void read_answer(struct host *host, bool settled, bool drop)
     }
     if (drop) {
         ring_output_release(ring);
-        ASSERT(host->host->output_head == head + 1);
+        ASSERT(host->reader->output_head == head + 1);
     }
 }
 

@@ -70,10 +70,10 @@ static void connect(struct played_device *device)
         .size = params->output_size,
         .head = params->first_index,
         .tail = params->first_index,
-        .head_word = &host->output_head,
+        .head_word = &device->control->reader.output_head,
         .tail_word = &device->status->output_tail,
     };
-    host->output_head = params->first_index;
+    device->control->reader.output_head = params->first_index;
     device->status->output_tail = params->first_index;
 }
 
@@ -137,7 +137,7 @@ static bool has_room(struct residency *residency)
     uint32_t end = residency->output_tail + residency->device->params.max_sends;
     if (end - residency->output_head > size && residency->submission->live) {
         /* A4: what was released may be overwritten; pairs with R4 in engine/ring.c. */
-        residency->output_head = shared_load_acquire(&residency->device->control->host.output_head);
+        residency->output_head = shared_load_acquire(&residency->device->control->reader.output_head);
     }
     return end - residency->output_head <= size;
 }
@@ -338,7 +338,7 @@ static void begin(struct residency *residency)
         residency->input_tail[lane] = residency->window.input_tail[lane];
         residency->input_head[lane] = shared_load_relaxed(&device->status->input_head[lane]);
     }
-    residency->window.output_head = shared_load_acquire(&host->output_head);
+    residency->window.output_head = shared_load_acquire(&device->control->reader.output_head);
     residency->output_head = residency->window.output_head;
     residency->output_tail = shared_load_relaxed(&device->status->output_tail);
     residency->redo = residency->submission->forget ? 0 : device->local.claimed;

@@ -86,7 +86,7 @@ static void expect_peek(struct played_device *device, bool settled, enum ring_pe
     cr_assert_eq(ring_output_peek(&device->output, settled, &message, &payload), result);
     cr_assert_eq(payload != NULL, has_payload);
     cr_assert_eq(device->output.head, head, "a peek must leave the message where it is");
-    cr_assert_eq(device->control->host.output_head, head);
+    cr_assert_eq(device->control->reader.output_head, head);
 }
 
 Test(ring, lanes_are_four_bands_of_64_priorities)
@@ -377,9 +377,9 @@ Test(ring_output, a_peek_leaves_the_message_and_a_release_gives_its_slot_back)
     expect_peek(&device, false, RING_MESSAGE, true);
     expect_peek(&device, false, RING_MESSAGE, true);
     expect_one(&device, 5);
-    cr_assert_eq(device.control->host.output_head, 0);
+    cr_assert_eq(device.control->reader.output_head, 0);
     expect_one(&device, 6);
-    cr_assert_eq(device.control->host.output_head, 1);
+    cr_assert_eq(device.control->reader.output_head, 1);
     expect_peek(&device, false, RING_EMPTY, false);
     played_close(&device);
 }
@@ -409,7 +409,7 @@ Test(ring_output, a_tail_that_cannot_be_is_refused_and_changes_nothing)
     open_rings(&device, 4, 0);
     for (uint32_t head = UINT32_MAX - 6; head != 6; ++head) {
         device.output.head = head;
-        device.control->host.output_head = head;
+        device.control->reader.output_head = head;
         for (uint32_t lie = UINT32_MAX - 20; lie != 20; ++lie) {
             device.output.tail = head;
             device.status->output_tail = lie;
