@@ -36,6 +36,7 @@ struct group {
     struct ring_output output;
     struct staging_entry **window[GYRE_LANES]; /* by slot: the copies of [acknowledged, tail) */
     uint32_t acknowledged[GYRE_LANES]; /* <= input[lane].head: what collect() has accounted for */
+    uint32_t submitted[GYRE_LANES];    /* the tails as of the last submission */
     uint32_t doorbell;
     uint32_t begun; /* gyre_Exit.claimed of the last residency */
     struct gyre_ControlLine *control;

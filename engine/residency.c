@@ -81,6 +81,7 @@ static void fill_submission(struct gyre_kernel *kernel)
         struct group *group = &kernel->build.groups[i];
         struct gyre_WindowLine *window = &group->control->window;
         for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+            group->submitted[lane] = group->input[lane].tail;
             window->input_tail[lane] = group->input[lane].tail;
         }
         window->output_head = group->output.head;
@@ -144,8 +145,12 @@ void residency_kick(struct gyre_kernel *kernel)
 void residency_command(struct gyre_kernel *kernel, uint32_t command)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
-        /* Relaxed: it carries no data; the device acts on it whenever it comes. */
-        shared_store_relaxed(&kernel->build.groups[i].control->host.command, command);
+        struct group *group = &kernel->build.groups[i];
+        /* Relaxed: it carries no data; the device acts on it whenever it comes. Release for the
+         * bell, so that who hears it finds the command. */
+        shared_store_relaxed(&group->control->host.command, command);
+        group->doorbell += 1;
+        shared_store_release(&group->control->host.doorbell, group->doorbell);
     }
 }
 
@@ -171,7 +176,7 @@ static void yield(struct carried *carried)
 struct outcome {
     uint64_t messages;
     uint64_t failed;
-    uint64_t polls;
+    uint64_t looks;
     uint32_t reason; /* of the last residency seen */
     bool cut;
     bool version;
@@ -235,8 +240,7 @@ static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32
     if (stamped || droppable) {
         outcome->messages += exit.messages;
         outcome->failed += exit.failed;
-        outcome->polls += exit.polls;
-        kernel->stats.live_seen += exit.live;
+        outcome->looks += exit.looks;
         kernel->stats.redelivered += exit.redone;
         group->begun = exit.claimed;
     }
@@ -253,6 +257,20 @@ static struct outcome account(struct gyre_kernel *kernel)
     return outcome;
 }
 
+/* What the device consumed of what was published after the submission. */
+static uint64_t seen_live(const struct gyre_kernel *kernel)
+{
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        const struct group *group = &kernel->build.groups[i];
+        for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+            int32_t beyond = (int32_t)(group->input[lane].head - group->submitted[lane]);
+            seen += beyond > 0 ? (uint64_t)beyond : 0;
+        }
+    }
+    return seen;
+}
+
 /* Fuel so that the driver's cut comes seldom: a message that it hits is worked on twice. */
 static void adapt_fuel(struct gyre_kernel *kernel, const struct outcome *outcome)
 {
@@ -261,7 +279,7 @@ static void adapt_fuel(struct gyre_kernel *kernel, const struct outcome *outcome
     }
     uint32_t most = default_fuel(kernel);
     if (outcome->cut) {
-        uint64_t used = (outcome->messages + outcome->polls) * 3 / 4;
+        uint64_t used = outcome->looks * 3 / 4;
         kernel->fuel = used < 1 ? 1 : used > kernel->fuel ? kernel->fuel : (uint32_t)used;
     } else if (outcome->reason == GYRE_EXIT_FUEL) {
         uint32_t more = kernel->fuel + kernel->fuel / 16 + 1;
@@ -376,9 +394,10 @@ static void completed(struct carried *carried, gyre_result result)
     if (result == GYRE_OK) {
         struct outcome outcome = account(kernel);
         traffic_collect(kernel);
+        kernel->stats.live_seen += seen_live(kernel);
         adapt_fuel(kernel, &outcome);
         adapt_budget(kernel, &outcome, took_ns);
-        adapt_polls(kernel, outcome.messages, outcome.polls, took_ns);
+        adapt_polls(kernel, outcome.messages, outcome.looks, took_ns);
         judge(kernel, &outcome);
     } else {
         kernel_fail(kernel, result);

@@ -11,6 +11,7 @@
 #define SPIN_NS 20000u
 #define YIELD_NS 200000u
 #define SLICE_NS 100000u
+#define LOOKS_TO_A_CLOCK 32u /* reading it takes longer than looking */
 
 static uint32_t in_lane(const struct group *group, uint32_t lane)
 {
@@ -600,16 +601,20 @@ static uint64_t progress(const struct gyre_kernel *kernel)
 /* Without the lock: watches the device's words for a while. */
 static void spin(struct gyre_kernel *kernel, uint64_t seen, uint32_t ends, uint64_t until)
 {
-    uint64_t yield_from = base_now_ns() + SPIN_NS;
-    while (progress(kernel) == seen && atomic_load(&kernel->ends) == ends) {
+    uint64_t yield_from = 0;
+    for (uint32_t looks = 1; progress(kernel) == seen && atomic_load(&kernel->ends) == ends;
+         ++looks) {
+        base_pause();
+        if (looks % LOOKS_TO_A_CLOCK != 0) {
+            continue;
+        }
         uint64_t now = base_now_ns();
+        yield_from = yield_from ? yield_from : now + SPIN_NS;
         if (now >= until) {
             break;
         }
         if (now >= yield_from) {
             sched_yield();
-        } else {
-            base_pause();
         }
     }
 }

@@ -3,15 +3,15 @@
 layout(local_size_x = 1) in;
 
 layout(std430, set = 0, binding = 0) readonly buffer Input {
-    uint message[16];
+    uvec4 message[4];
 };
 layout(std430, set = 0, binding = 1) writeonly buffer Output {
-    uint answer[16];
+    uvec4 answer[4];
 };
 
 void main()
 {
-    for (uint i = 0u; i < 16u; ++i) {
-        answer[i] = message[i] * 2654435761u + i;
+    for (uint i = 0u; i < 4u; ++i) {
+        answer[i] = message[i] * 2654435761u + (i * 4u + uvec4(0u, 1u, 2u, 3u));
     }
 }

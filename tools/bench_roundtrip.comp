@@ -1,7 +1,7 @@
 /* The kernel of `gyre bench`, case roundtrip-1. The work is bench_answer() of bench.h. */
 #version 460
 struct Message {
-    uint words[16];
+    uvec4 words[4];
 };
 #define GYRE_INPUT Message
 #define GYRE_OUTPUT Message
@@ -11,8 +11,8 @@ layout(local_size_x = 1) in;
 void main()
 {
     while (gyre_receive()) {
-        for (uint i = 0u; i < 16u; ++i) {
-            GYRE_OUT.words[i] = GYRE_IN.words[i] * 2654435761u + i;
+        for (uint i = 0u; i < 4u; ++i) {
+            GYRE_OUT.words[i] = GYRE_IN.words[i] * 2654435761u + (i * 4u + uvec4(0u, 1u, 2u, 3u));
         }
         gyre_send();
     }

@@ -74,7 +74,6 @@ bool gyre_over = false; /* this residency has been told to end */
 /* The leader's cursors: this workgroup is the only consumer of its input and the only producer of its output. */
 uvec4 gyre_input_head = uvec4(0u);
 uvec4 gyre_input_tail = uvec4(0u); /* as last seen */
-uvec4 gyre_window_tail = uvec4(0u); /* as of the submission */
 uint gyre_output_tail = 0u;
 uint gyre_output_head = 0u;
 uint gyre_lane = 0u;
@@ -90,17 +89,18 @@ uint gyre_otherwise = 0u; /* why to leave once idle: nothing there, or no room f
 uint gyre_claim_flags = 0u;
 uint gyre_redo = 0u; /* as gyre_Exit.claimed */
 
-/* The leader's counts for gyre_Exit. */
-uint gyre_messages = 0u;
+/* The leader's counts for gyre_Exit; of the rest it knows what it began with: every variable that lives across the loop costs
+ * a software driver at each branch. */
+uint gyre_fuel_given = 0u;
+uint gyre_left_before = 0u;
 uint gyre_failures = 0u;
-uint gyre_live = 0u;
 uint gyre_redone = 0u;
-uint gyre_polls = 0u;
 
 /* A constant for a kernel of one: accesses at constant places are cheaper on software drivers. */
 #define gyre_group (gyre_workgroups == 1u ? 0u : gl_WorkGroupID.x)
 #define gyre_host gyre_control[gyre_group].host
 #define GYRE_LIVE (gyre_is_live != 0u)
+#define GYRE_CUTS ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u)
 #define gyre_window gyre_control[gyre_group].window
 #define gyre_exit gyre_status[gyre_group].exits[gyre_link]
 
@@ -132,7 +132,7 @@ bool gyre_lane_exists()
  * acknowledgement. */
 bool gyre_loops_are_whole()
 {
-    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) == 0u) {
+    if (!GYRE_CUTS) {
         return true;
     }
     uint trips = gyre_submission.guard;
@@ -163,7 +163,7 @@ bool gyre_workgroup_is_whole()
 void gyre_restore_state()
 {
 #ifdef GYRE_STATE
-    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+    if (GYRE_CUTS) {
         uint working = gyre_state_at * gyre_state_size;
         uint committed = (gyre_state_at ^ 1u) * gyre_state_size;
         for (uint i = gl_LocalInvocationIndex; i < gyre_state_size; i += gyre_local_count) {
@@ -177,7 +177,7 @@ void gyre_restore_state()
 void gyre_commit_state()
 {
 #ifdef GYRE_STATE
-    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_hand != GYRE_HAND_EMPTY) {
+    if (GYRE_CUTS && gyre_hand != GYRE_HAND_EMPTY) {
         if (gyre_leads()) {
             gyre_local[gyre_group].state_copy = gyre_state_at & 1u;
         }
@@ -186,15 +186,20 @@ void gyre_commit_state()
 #endif
 }
 
+/* Acknowledged by this residency. */
+uint gyre_messages()
+{
+    return gyre_left_before - gyre_left;
+}
+
 /* The record of this residency, as it is to be found if the driver ends it from here on. */
 void gyre_record(uint claimed)
 {
     gyre_local[gyre_group].claimed = claimed;
-    gyre_exit.messages = gyre_messages;
+    gyre_exit.messages = gyre_messages();
     gyre_exit.failed = gyre_failures;
-    gyre_exit.live = gyre_live;
     gyre_exit.redone = gyre_redone;
-    gyre_exit.polls = gyre_polls;
+    gyre_exit.looks = gyre_fuel_given - gyre_fuel;
     gyre_exit.claimed = claimed;
 }
 
@@ -202,7 +207,7 @@ void gyre_record(uint claimed)
  * between two barriers. The leader may then come to no end: it keeps its record while it goes. */
 bool gyre_may_be_dropped()
 {
-    return (gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_local_count > 1u;
+    return GYRE_CUTS && gyre_local_count > 1u;
 }
 
 /* Component `lane`, and 1 in it: without indexing, which software drivers do through memory. */
@@ -228,7 +233,6 @@ void gyre_publish(uint done, uint answers)
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
     gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_head);
-    gyre_messages += done;
     gyre_failures += done * gyre_failed;
     gyre_left -= done;
     if (gyre_may_be_dropped() && done != 0u) {
@@ -262,7 +266,8 @@ void gyre_write_failure(uint flags, uint code)
 /* Ends what is in hand: all of it counts, or (the driver cut a loop) none of it. */
 bool gyre_finish()
 {
-    if (!gyre_workgroup_is_whole()) {
+    bool whole = gyre_workgroup_is_whole();
+    if (GYRE_CUTS && !whole) {
         return false;
     }
     if (gyre_leads()) {
@@ -308,7 +313,7 @@ bool gyre_has_room()
 /* Nothing but the message in hand has cost this residency loops. */
 bool gyre_is_fresh()
 {
-    return gyre_messages == 0u && gyre_polls == 0u;
+    return gyre_messages() == 0u && gyre_fuel_given - gyre_fuel <= 1u;
 }
 
 /* What is known of the message at the head of gyre_lane from residencies that were cut. */
@@ -339,7 +344,7 @@ uint gyre_called_away()
 uint gyre_poll_doorbell()
 {
     uint bell = gyre_load(gyre_host.doorbell);
-    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+    if (GYRE_CUTS) {
         /* Several looks to a back-edge: those are what this driver runs out of. */
         bell = gyre_load(gyre_host.doorbell);
         bell = gyre_load(gyre_host.doorbell);
@@ -348,33 +353,29 @@ uint gyre_poll_doorbell()
     return bell;
 }
 
-/* LIVE: polls the doorbell until it moves, or not at all if a message is known of. 0, or why to leave. A loop of its own with
- * little in it, for software drivers run all of a loop's code in every turn. */
+/* LIVE: polls the doorbell until it moves, or just once if a message is known of. 0, or why to leave. The loop has nothing in
+ * it but that: software drivers run all of a loop's code in every turn, and the host rings for commands too. */
 uint gyre_await()
 {
     bool known = any(notEqual(gyre_input_tail, gyre_input_head));
-    uint reason = 0u;
+    bool moved = false;
+    uint limit = min(gyre_fuel, gyre_idle);
     for (;;) {
         uint bell = gyre_poll_doorbell();
-        bool moved = bell != gyre_doorbell || known;
+        moved = bell != gyre_doorbell;
         gyre_doorbell = bell;
-        reason = gyre_called_away();
-        reason = mix(reason, gyre_otherwise, gyre_idle == 0u);
-        reason = mix(reason, GYRE_EXIT_BUDGET, gyre_left == 0u);
-        reason = mix(reason, GYRE_EXIT_FUEL, gyre_fuel == 0u);
-        if (reason != 0u || moved) {
-            if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && reason != 0u) {
-                gyre_stamp(reason);
-            }
+        if (moved || known || limit == 0u) {
             break;
         }
+        limit -= 1u;
         gyre_fuel -= 1u;
         gyre_idle -= 1u;
-        gyre_polls += 1u;
     }
-    return reason;
+    uint reason = gyre_called_away();
+        reason = mix(reason, gyre_otherwise, gyre_idle == 0u && !moved);
+        reason = mix(reason, GYRE_EXIT_BUDGET, gyre_left == 0u);
+        return mix(reason, GYRE_EXIT_FUEL, gyre_fuel == 0u);
 }
-
 /* One look at the rings: claims the head of the most urgent lane that holds a message (gyre_goes_on), or says why not. No
  * loop: its back-edges would count where the driver counts them. Selects instead of branches: each branch costs a software
  * driver more than what it would skip. */
@@ -384,8 +385,6 @@ void gyre_look(bool may)
     uint lane = mix(mix(mix(0u, 1u, holds.y), 2u, holds.z), 3u, holds.w);
     uint head = mix(mix(mix(gyre_input_head.x, gyre_input_head.y, holds.y), gyre_input_head.z, holds.z),
                     gyre_input_head.w, holds.w);
-    uint submitted = mix(mix(mix(gyre_window_tail.x, gyre_window_tail.y, holds.y), gyre_window_tail.z, holds.z),
-                         gyre_window_tail.w, holds.w);
     bool room = gyre_has_room();
     /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that overtook its slot
      * shows here, and is looked at again. */
@@ -394,7 +393,6 @@ void gyre_look(bool may)
     gyre_lane = mix(gyre_lane, lane, claims);
     gyre_head = mix(gyre_head, head, claims);
     gyre_goes_on = uint(claims);
-    gyre_live += gyre_goes_on & ~(head - submitted) >> 31; /* not of the window: published later */
     gyre_otherwise = mix(GYRE_EXIT_IDLE, GYRE_EXIT_OUTPUT, all(bvec2(any(holds), !room)));
 }
 
@@ -422,9 +420,8 @@ void gyre_decide()
             break;
         }
         gyre_idle -= uint(gyre_idle != 0u);
-        gyre_polls += 1u;
     }
-    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u && gyre_goes_on != 0u) {
+    if (GYRE_CUTS && gyre_goes_on != 0u) {
         gyre_claim_again();
     }
     gyre_input_slot = gyre_slot_of(gyre_lane, gyre_head);
@@ -463,27 +460,34 @@ void gyre_fail(uint code)
     }
 }
 
-/* Next message. False: return from main. */
+/* The message that gyre_decide() has claimed is in hand; if it has claimed none, nothing is. */
+void gyre_take()
+{
+    gyre_hand = mix(GYRE_HAND_EMPTY, GYRE_HAND_MESSAGE, gyre_goes_on != 0u);
+    gyre_output_at = gyre_output_slot;
+    gyre_message_info = gyre_input_slots[gyre_input_slot].header.info;
+    gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
+    gyre_sends = 0u;
+    gyre_failed = 0u;
+}
+
+/* Next message. False: return from main. Where no driver cuts loops there is no branch in it but the engine's loops: a
+ * handler that calls it again after that is told again. */
 bool gyre_receive()
 {
-    if (!gyre_over) {
+    if (!(GYRE_CUTS && gyre_over)) {
         gyre_over = !gyre_finish();
     }
-    if (!gyre_over) {
+    if (!(GYRE_CUTS && gyre_over)) {
         if (gyre_leads()) {
             gyre_goes_on = 0u;
             gyre_decide();
         }
         gyre_share_decision();
+        gyre_take();
         gyre_over = gyre_goes_on == 0u;
     }
-    if (!gyre_over) {
-        gyre_hand = GYRE_HAND_MESSAGE;
-        gyre_output_at = gyre_output_slot;
-        gyre_message_info = gyre_input_slots[gyre_input_slot].header.info;
-        gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
-        gyre_sends = 0u;
-        gyre_failed = 0u;
+    if (GYRE_CUTS && !gyre_over) {
         gyre_restore_state();
         if (gyre_may_be_dropped() && (gyre_claim_flags & GYRE_FLAG_CUT) != 0u) {
             gyre_fail(0u);
@@ -508,10 +512,12 @@ void gyre_send()
         }
         gyre_failed = over ? 1u : 0u;
         gyre_sends += 1u;
-        /* After the last one GYRE_OUT stays on it: what lies behind may be unread. */
-        uint next = min(gyre_sends, gyre_max_sends - 1u);
-        uint first = gyre_output_slot - gyre_group * gyre_output_size;
-        gyre_output_at = gyre_group * gyre_output_size + ((first + next) & (gyre_output_size - 1u));
+        if (gyre_max_sends > 1u) {
+            /* After the last one GYRE_OUT stays on it: what lies behind may be unread. */
+            uint next = min(gyre_sends, gyre_max_sends - 1u);
+            uint first = gyre_output_slot - gyre_group * gyre_output_size;
+            gyre_output_at = gyre_group * gyre_output_size + ((first + next) & (gyre_output_size - 1u));
+        }
     }
 }
 
@@ -604,7 +610,7 @@ void gyre_begin()
 {
     gyre_first = gyre_local[gyre_group].ran == 0u ? 1u : 0u;
     gyre_state_at = gyre_group * 2u;
-    if ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u) {
+    if (GYRE_CUTS) {
         gyre_state_at += gyre_local[gyre_group].state_copy ^ 1u;
     }
     gyre_hand = GYRE_HAND_PROLOGUE;
@@ -614,15 +620,16 @@ void gyre_begin()
             uvec4(gyre_status[gyre_group].line.input_head[0], gyre_status[gyre_group].line.input_head[1],
                   gyre_status[gyre_group].line.input_head[2], gyre_status[gyre_group].line.input_head[3]);
         gyre_head = gyre_input_head.x; /* gyre_lane is 0 */
-        gyre_window_tail = uvec4(gyre_window.input_tail[0], gyre_window.input_tail[1], gyre_window.input_tail[2],
-                                 gyre_window.input_tail[3]);
-        gyre_input_tail = gyre_window_tail;
+        gyre_input_tail = uvec4(gyre_window.input_tail[0], gyre_window.input_tail[1], gyre_window.input_tail[2],
+                                gyre_window.input_tail[3]);
         gyre_output_tail = gyre_status[gyre_group].line.output_tail;
         gyre_output_head = gyre_window.output_head;
-        gyre_fuel = gyre_submission.fuel;
+        gyre_fuel_given = gyre_submission.fuel;
+        gyre_fuel = gyre_fuel_given;
         gyre_idle_polls = gyre_submission.idle_polls;
         bool goes_on = gyre_local[gyre_group].serial == gyre_serial;
-        gyre_left = goes_on ? gyre_local[gyre_group].left : gyre_submission.budget;
+        gyre_left_before = goes_on ? gyre_local[gyre_group].left : gyre_submission.budget;
+        gyre_left = gyre_left_before;
         bool forget = (gyre_submission.flags & GYRE_SUBMIT_FORGET) != 0u;
         gyre_redo = forget && gyre_link == 0u ? 0u : gyre_local[gyre_group].claimed;
         if (gyre_may_be_dropped()) {

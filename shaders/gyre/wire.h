@@ -153,7 +153,7 @@ GYRE_WIRE_SIZE(gyre_Submission, 128)
 /* Live words from the host. */
 struct gyre_HostLine {
     gyre_word command;  /* GYRE_COMMAND_..., with YIELD the serial << 8 */
-    gyre_word doorbell; /* moves with every publication */
+    gyre_word doorbell; /* moves with every publication and command */
     gyre_word padding[2];
     gyre_word input_tail[GYRE_LANES];
     gyre_word reserved[24];
@@ -199,9 +199,9 @@ struct gyre_Exit {
     gyre_word began;    /* serial, written first */
     gyre_word messages; /* acknowledged */
     gyre_word failed;   /* of these, by gyre_fail() or by the engine */
-    gyre_word live;     /* of these, published after the submission */
     gyre_word redone;   /* claimed before by a residency that was cut */
-    gyre_word polls;    /* that found nothing */
+    gyre_word looks;    /* at the rings and the doorbell: fuel used */
+    gyre_word reserved;
     gyre_word claimed;  /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
 };
 GYRE_WIRE_SIZE(gyre_Exit, 32)

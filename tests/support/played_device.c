@@ -200,7 +200,6 @@ static enum look look(struct residency *residency, uint32_t *reason)
         return LOOK_LEAVE;
     }
     residency->idle -= 1;
-    residency->exit->polls += 1;
     base_pause();
     return LOOK_AGAIN;
 }
@@ -216,6 +215,7 @@ static uint32_t decide(struct residency *residency)
             return GYRE_EXIT_FUEL;
         }
         residency->fuel -= 1;
+        residency->exit->looks += 1;
         uint32_t reason = 0;
         enum look seen = look(residency, &reason);
         if (seen != LOOK_AGAIN) {
@@ -288,7 +288,7 @@ static struct played_message claim(struct residency *residency)
         residency->exit->redone += 1;
     }
     if ((int32_t)(index - residency->window.input_tail[residency->lane]) >= 0) {
-        residency->exit->live += 1;
+        device->seen_live += 1;
     }
     for (uint32_t i = 0; i < device->params.max_sends; ++i) {
         message.out[i] = output_slot(device, residency->output_tail + i) + 1;
@@ -299,7 +299,7 @@ static struct played_message claim(struct residency *residency)
 /* gyre_refuse() */
 static void refuse(struct residency *residency, const struct played_message *message)
 {
-    if (residency->exit->messages == 0 && residency->exit->polls == 0) {
+    if (residency->exit->messages == 0 && residency->exit->looks <= 1) {
         write_header(residency, message, residency->output_tail, GYRE_FLAG_FAILED | GYRE_FLAG_CUT,
                      0);
         residency->exit->failed += 1;

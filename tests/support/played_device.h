@@ -64,6 +64,7 @@ struct played_device {
     uint32_t doorbell_count;
     alignas(128) struct ring_output output;
     alignas(128) struct gyre_LocalLine local;
+    uint64_t seen_live; /* messages published after the submission that took them */
 };
 
 /* False: out of memory. played_close() is due either way. */
