@@ -47,6 +47,8 @@
 #define GYRE_HAND_PROLOGUE 1u /* main before the first gyre_receive(): its state counts like a message's */
 #define GYRE_HAND_MESSAGE 2u
 
+#define GYRE_TAIL_LEAD_POLLS 256u
+
 /* Decided by the leader alone, read by all: a loop that ends for one lane must end for all of them. Never touched inside a
  * loop that not every subgroup runs alike: with the Vulkan memory model each access is a memory barrier to Mesa, and
  * lavapipe before 23.0.1 takes a barrier for a meeting of the subgroups. */
@@ -73,19 +75,16 @@ bool gyre_over = false; /* this residency has been told to end */
 
 /* The leader's cursors: this workgroup is the only consumer of its input and the only producer of its output. */
 uvec4 gyre_input_head = uvec4(0u);
-uvec4 gyre_input_tail = uvec4(0u); /* as last seen */
+uvec4 gyre_window_tail = uvec4(0u); /* as of the submission */
 uint gyre_output_tail = 0u;
 uint gyre_output_head = 0u;
 uint gyre_lane = 0u;
 uint gyre_head = 0u; /* that of gyre_lane */
-uint gyre_doorbell = 0u;
 uint gyre_fuel = 0u;
 uint gyre_left = 0u;
 uint gyre_idle_polls = 0u;
-uint gyre_idle = 0u; /* polls left until this residency is idle */
 uint gyre_stamped = 0u;
 uint gyre_goes_on = 0u;
-uint gyre_otherwise = 0u; /* why to leave once idle: nothing there, or no room for its answer */
 uint gyre_claim_flags = 0u;
 uint gyre_redo = 0u; /* as gyre_Exit.claimed */
 
@@ -210,12 +209,7 @@ bool gyre_may_be_dropped()
     return GYRE_CUTS && gyre_local_count > 1u;
 }
 
-/* Component `lane`, and 1 in it: without indexing, which software drivers do through memory. */
-uint gyre_pick(uvec4 from, uint lane)
-{
-    return lane == 0u ? from.x : lane == 1u ? from.y : lane == 2u ? from.z : from.w;
-}
-
+/* 1 in component `lane`: without indexing, which software drivers do through memory. */
 uvec4 gyre_one(uint lane)
 {
     return uvec4(equal(uvec4(lane), uvec4(0u, 1u, 2u, 3u)));
@@ -230,6 +224,9 @@ void gyre_publish(uint done, uint answers)
     gyre_head += done;
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
      * one of gyre_refuse(). */
+    if (done * answers != 0u) {
+        gyre_store(gyre_output_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
+    }
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
     gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_head);
@@ -248,7 +245,9 @@ void gyre_write_header(uint slot, uint sequence, uint flags)
         (gyre_message_info & 0x00ffffffu) | ((flags | gyre_message_flags) << GYRE_INFO_FLAGS_SHIFT);
     gyre_output_slots[slot].header.id_low = gyre_input_slots[gyre_input_slot].header.id_low;
     gyre_output_slots[slot].header.position = gyre_head;
-    gyre_output_slots[slot].header.sequence = sequence;
+    if (slot != gyre_output_slot) {
+        gyre_output_slots[slot].header.sequence = sequence;
+    }
 }
 
 uint gyre_output_slot_of(uint index)
@@ -295,12 +294,6 @@ uint gyre_slot_of(uint lane, uint index)
     return (gyre_group * GYRE_LANES + lane) * gyre_input_size + (index & (gyre_input_size - 1u));
 }
 
-void gyre_read_tails()
-{
-    gyre_input_tail = uvec4(gyre_load(gyre_host.input_tail[0]), gyre_load(gyre_host.input_tail[1]),
-                            gyre_load(gyre_host.input_tail[2]), gyre_load(gyre_host.input_tail[3]));
-}
-
 bool gyre_has_room()
 {
     if (GYRE_LIVE && gyre_output_tail + gyre_max_sends - gyre_output_head > gyre_output_size) {
@@ -335,97 +328,93 @@ void gyre_claim_again()
 /* What the host says: 0, or why to leave. Only LIVE hears it during a submission. */
 uint gyre_called_away()
 {
-    uint command = gyre_load(gyre_host.command);
+    uint command = GYRE_LIVE ? gyre_load(gyre_host.command) : GYRE_COMMAND_RUN;
     uint away = mix(0u, GYRE_EXIT_PAUSE, (command & 0xffu) == GYRE_COMMAND_PAUSE);
     away = mix(away, GYRE_EXIT_TERMINATE, (command & 0xffu) == GYRE_COMMAND_TERMINATE);
     return mix(away, GYRE_EXIT_YIELD, command == (gyre_serial << 8 | GYRE_COMMAND_YIELD));
 }
 
-uint gyre_poll_doorbell()
+/* Which lanes have a message at their heads. */
+bvec4 gyre_look()
 {
-    uint bell = gyre_load(gyre_host.doorbell);
-    if (GYRE_CUTS) {
-        /* Several looks to a back-edge: those are what this driver runs out of. */
-        bell = gyre_load(gyre_host.doorbell);
-        bell = gyre_load(gyre_host.doorbell);
-        bell = gyre_load(gyre_host.doorbell);
+    uvec4 tails = gyre_window_tail;
+    if (GYRE_LIVE) {
+        tails = uvec4(gyre_load(gyre_host.input_tail[0]), gyre_load(gyre_host.input_tail[1]),
+                      gyre_load(gyre_host.input_tail[2]), gyre_load(gyre_host.input_tail[3]));
     }
-    return bell;
+    return notEqual(tails, gyre_input_head);
 }
 
-/* LIVE: polls the doorbell until it moves, or just once if a message is known of. 0, or why to leave. The loop has nothing in
- * it but that: software drivers run all of a loop's code in every turn, and the host rings for commands too. */
-uint gyre_await()
+/* The most urgent of these lanes' heads. */
+void gyre_claim(bvec4 holds)
 {
-    bool known = any(notEqual(gyre_input_tail, gyre_input_head));
-    bool moved = false;
-    uint limit = min(gyre_fuel, gyre_idle);
+    gyre_lane = mix(mix(mix(0u, 1u, holds.y), 2u, holds.z), 3u, holds.w);
+    gyre_head = mix(mix(mix(gyre_input_head.x, gyre_input_head.y, holds.y), gyre_input_head.z, holds.z),
+                    gyre_input_head.w, holds.w);
+    gyre_input_slot = gyre_slot_of(gyre_lane, gyre_head);
+    gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
+}
+
+/* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). On a weakly ordered bus a tail may
+ * come before its slot, by moments: one that takes longer is left to the next submission. */
+bool gyre_is_whole()
+{
+    bool whole = gyre_load(gyre_polled_slots[gyre_input_slot].header.sequence) == gyre_head + 1u;
+    for (uint i = 0u; i < GYRE_TAIL_LEAD_POLLS && !whole; ++i) {
+        whole = gyre_load(gyre_polled_slots[gyre_input_slot].header.sequence) == gyre_head + 1u;
+    }
+    return whole;
+}
+
+/* LIVE: polls until there is a message with room for its answers, or a reason to leave; what it saw last. The loop has
+ * nothing in it but that, for software drivers run all of a loop's code in every turn; where the driver cuts loops, it takes
+ * several looks in a turn, for turns are what it runs out of. */
+bvec4 gyre_await(out uint reason)
+{
+    uint turns = GYRE_LIVE ? min(gyre_idle_polls, gyre_fuel) : 0u;
+    uint left = turns;
+    uint away = 0u;
+    bool goes = false;
+    bvec4 holds;
     for (;;) {
-        uint bell = gyre_poll_doorbell();
-        moved = bell != gyre_doorbell;
-        gyre_doorbell = bell;
-        if (moved || known || limit == 0u) {
+        holds = gyre_look();
+        if (GYRE_CUTS && GYRE_LIVE) {
+            holds = gyre_look();
+            holds = gyre_look();
+            holds = gyre_look();
+        }
+        goes = all(bvec2(any(holds), gyre_has_room()));
+        away = gyre_called_away();
+        if (goes || (away != 0u) || left == 0u) {
             break;
         }
-        limit -= 1u;
-        gyre_fuel -= 1u;
-        gyre_idle -= 1u;
+        left -= 1u;
     }
-    uint reason = gyre_called_away();
-        reason = mix(reason, gyre_otherwise, gyre_idle == 0u && !moved);
-        reason = mix(reason, GYRE_EXIT_BUDGET, gyre_left == 0u);
-        return mix(reason, GYRE_EXIT_FUEL, gyre_fuel == 0u);
-}
-/* One look at the rings: claims the head of the most urgent lane that holds a message (gyre_goes_on), or says why not. No
- * loop: its back-edges would count where the driver counts them. Selects instead of branches: each branch costs a software
- * driver more than what it would skip. */
-void gyre_look(bool may)
-{
-    bvec4 holds = notEqual(gyre_input_tail, gyre_input_head);
-    uint lane = mix(mix(mix(0u, 1u, holds.y), 2u, holds.z), 3u, holds.w);
-    uint head = mix(mix(mix(gyre_input_head.x, gyre_input_head.y, holds.y), gyre_input_head.z, holds.z),
-                    gyre_input_head.w, holds.w);
-    bool room = gyre_has_room();
-    /* A1: the slot is whole; pairs with R1 in engine/ring.c. The fence is in gyre_receive(). A tail that overtook its slot
-     * shows here, and is looked at again. */
-    bool whole = gyre_load(gyre_polled_slots[gyre_slot_of(lane, head)].header.sequence) == head + 1u;
-    bool claims = all(bvec4(may, any(holds), room, whole));
-    gyre_lane = mix(gyre_lane, lane, claims);
-    gyre_head = mix(gyre_head, head, claims);
-    gyre_goes_on = uint(claims);
-    gyre_otherwise = mix(GYRE_EXIT_IDLE, GYRE_EXIT_OUTPUT, all(bvec2(any(holds), !room)));
+    gyre_fuel -= turns - left;
+    reason = mix(0u, mix(GYRE_EXIT_IDLE, GYRE_EXIT_OUTPUT, any(holds)), left == 0u); /* 0: the loop was cut */
+    reason = mix(mix(reason, 0u, goes), away, away != 0u);
+    reason = mix(reason, GYRE_EXIT_BUDGET, gyre_left == 0u);
+    reason = mix(reason, GYRE_EXIT_FUEL, gyre_fuel == 0u);
+    return bvec4(uvec4(holds) & uint(goes));
 }
 
-/* The leader's part of gyre_receive(): a message, or the reason why there is none. */
+/* The leader's part of gyre_receive(): claims the head of the most urgent lane that has a message (gyre_goes_on), or says
+ * why not. */
 void gyre_decide()
 {
-    gyre_idle = gyre_idle_polls;
-    gyre_otherwise = GYRE_EXIT_IDLE;
-    for (;;) {
-        uint reason = mix(mix(0u, GYRE_EXIT_BUDGET, gyre_left == 0u), GYRE_EXIT_FUEL, gyre_fuel == 0u);
-        if (GYRE_LIVE) {
-            reason = gyre_await();
-            gyre_read_tails();
-        }
-        bool may = reason == 0u;
-        gyre_fuel -= uint(may);
-        gyre_look(may);
-        if (!GYRE_LIVE && may && gyre_goes_on == 0u) {
-            reason = gyre_otherwise;
-        }
-        if (reason != 0u) {
-            gyre_stamp(reason);
-        }
-        if (reason != 0u || gyre_goes_on != 0u) {
-            break;
-        }
-        gyre_idle -= uint(gyre_idle != 0u);
+    uint reason;
+    bvec4 holds = gyre_await(reason);
+    gyre_claim(holds);
+    bool whole = gyre_is_whole();
+    gyre_goes_on = uint(all(bvec3(any(holds), reason == 0u, whole)));
+    gyre_fuel -= gyre_goes_on;
+    reason = mix(reason, GYRE_EXIT_IDLE, all(bvec3(any(holds), reason == 0u, !whole)));
+    if (reason != 0u) {
+        gyre_stamp(reason);
     }
     if (GYRE_CUTS && gyre_goes_on != 0u) {
         gyre_claim_again();
     }
-    gyre_input_slot = gyre_slot_of(gyre_lane, gyre_head);
-    gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
 }
 
 /* What the leader decided, for all. */
@@ -620,8 +609,8 @@ void gyre_begin()
             uvec4(gyre_status[gyre_group].line.input_head[0], gyre_status[gyre_group].line.input_head[1],
                   gyre_status[gyre_group].line.input_head[2], gyre_status[gyre_group].line.input_head[3]);
         gyre_head = gyre_input_head.x; /* gyre_lane is 0 */
-        gyre_input_tail = uvec4(gyre_window.input_tail[0], gyre_window.input_tail[1], gyre_window.input_tail[2],
-                                gyre_window.input_tail[3]);
+        gyre_window_tail = uvec4(gyre_window.input_tail[0], gyre_window.input_tail[1], gyre_window.input_tail[2],
+                                 gyre_window.input_tail[3]);
         gyre_output_tail = gyre_status[gyre_group].line.output_tail;
         gyre_output_head = gyre_window.output_head;
         gyre_fuel_given = gyre_submission.fuel;
