@@ -120,15 +120,18 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
             .write_combined = memory_is_write_combined(kernel->services.device,
                                                        kernel->services.profile->memory_to_device),
             .tail_word = &host->input_tail[lane],
-            .doorbell_word = &host->doorbell,
-            .doorbell_count = &group->doorbell,
             .head_word = &group->status->line.input_head[lane],
         };
         group->acknowledged[lane] = first;
     }
+    /* Of a slot never written: a sequence of 0 would make it look whole at index 2^32 - 1. */
+    unsigned char *output = (unsigned char *)build->output.mapped +
+                            (size_t)index * build->output_slots * info->output.stride;
+    for (uint32_t i = 0; i < build->output_slots; ++i) {
+        ((struct gyre_Header *)(void *)(output + i * (size_t)info->output.stride))->sequence = first;
+    }
     group->output = (struct ring_output){
-        .slots = (unsigned char *)build->output.mapped +
-                 (size_t)index * build->output_slots * info->output.stride,
+        .slots = output,
         .stride = info->output.stride,
         .size = build->output_slots,
         .head = first,

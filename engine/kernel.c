@@ -205,6 +205,7 @@ static void prepare(struct gyre_kernel *kernel)
     /* Beyond the capacity: what terminate takes off the device. */
     staging_init(&kernel->answers, kernel->params.queue_size, UINT64_MAX / 2,
                  info->output.data_size);
+    kernel->build.answers_early = kernel->live && kernel->build.program.info.max_sends == 1;
     residency_init(kernel);
 }
 

@@ -37,7 +37,6 @@ struct group {
     struct staging_entry **window[GYRE_LANES]; /* by slot: the copies of [acknowledged, tail) */
     uint32_t acknowledged[GYRE_LANES]; /* <= input[lane].head: what collect() has accounted for */
     uint32_t submitted[GYRE_LANES];    /* the tails as of the last submission */
-    uint32_t doorbell;
     uint32_t begun; /* gyre_Exit.claimed of the last residency */
     struct gyre_ControlLine *control;
     const struct gyre_StatusBlock *status;
@@ -61,6 +60,7 @@ struct build {
     VkCommandBuffer residency;
     struct group *groups;
     uint32_t input_slots; /* of each lane */
+    bool answers_early;   /* LIVE, one answer to a message: see ring_output_peek_early() */
     uint32_t output_slots;
 };
 

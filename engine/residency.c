@@ -145,12 +145,8 @@ void residency_kick(struct gyre_kernel *kernel)
 void residency_command(struct gyre_kernel *kernel, uint32_t command)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
-        struct group *group = &kernel->build.groups[i];
-        /* Relaxed: it carries no data; the device acts on it whenever it comes. Release for the
-         * bell, so that who hears it finds the command. */
-        shared_store_relaxed(&group->control->host.command, command);
-        group->doorbell += 1;
-        shared_store_release(&group->control->host.doorbell, group->doorbell);
+        /* Relaxed: it carries no data; the device acts on it whenever it comes. */
+        shared_store_relaxed(&kernel->build.groups[i].control->host.command, command);
     }
 }
 

@@ -11,10 +11,13 @@ static struct gyre_Header *header_at(unsigned char *slots, size_t stride, uint32
     return (struct gyre_Header *)(void *)(slots + (size_t)(index & (size - 1)) * stride);
 }
 
-bool ring_input_refresh(struct ring_input *ring)
+bool ring_input_refresh(struct ring_input *ring, bool settled)
 {
     /* A3: the slots before it are ours again; pairs with R3 in shaders/gyre/kernel.glsl. */
     uint32_t head = shared_load_acquire(ring->head_word);
+    if (!settled && (int32_t)(head - ring->head) < 0) {
+        return true; /* an answer came before it */
+    }
     if (head - ring->head > ring->tail - ring->head) {
         return false;
     }
@@ -51,8 +54,6 @@ void ring_input_publish(struct ring_input *ring)
     }
     /* R1 as well: the device looks at slots below the tail only. */
     shared_store_release(ring->tail_word, ring->tail);
-    *ring->doorbell_count += 1;
-    shared_store_release(ring->doorbell_word, *ring->doorbell_count);
 }
 
 void ring_input_withdraw(struct ring_input *ring)
@@ -83,6 +84,11 @@ static enum ring_peek check(const struct gyre_Header *header, struct ring_messag
     return (message->flags & ~known) == 0 ? RING_MESSAGE : RING_CORRUPT;
 }
 
+static const unsigned char *slot_of(const struct ring_output *ring)
+{
+    return ring->slots + (size_t)(ring->head & (ring->size - 1)) * ring->stride;
+}
+
 enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
                                 struct ring_message *message, const void **payload)
 {
@@ -90,6 +96,9 @@ enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
     if (ring->tail == ring->head) {
         /* A2: the answers before it are whole; pairs with R2 in shaders/gyre/kernel.glsl. */
         uint32_t tail = shared_load_acquire(ring->tail_word);
+        if (!settled && (int32_t)(tail - ring->head) < 0) {
+            return RING_EMPTY; /* a slot came before it */
+        }
         if (tail - ring->head > ring->size) {
             return RING_CORRUPT;
         }
@@ -98,14 +107,31 @@ enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
             return RING_EMPTY;
         }
     }
-    const unsigned char *slot = ring->slots +
-                                (size_t)(ring->head & (ring->size - 1)) * ring->stride;
-    const struct gyre_Header *header = (const void *)slot;
+    const struct gyre_Header *header = (const void *)slot_of(ring);
     /* A tail that overtook its slot (LIVE on a weakly ordered bus): not there yet. */
     if (shared_load_acquire(&header->sequence) != ring->head + 1) {
         *payload = settled ? header + 1 : NULL;
         return settled ? RING_CORRUPT : RING_EMPTY;
     }
+    *payload = header + 1;
+    return check(header, message);
+}
+
+const uint32_t *ring_output_sequence(const struct ring_output *ring)
+{
+    return &((const struct gyre_Header *)(const void *)slot_of(ring))->sequence;
+}
+
+enum ring_peek ring_output_peek_early(struct ring_output *ring, struct ring_message *message,
+                                      const void **payload)
+{
+    const struct gyre_Header *header = (const void *)slot_of(ring);
+    /* A2: the answer is whole; pairs with R2 in shaders/gyre/kernel.glsl. */
+    if (shared_load_acquire(&header->sequence) != ring->head + 1) {
+        *payload = NULL;
+        return RING_EMPTY;
+    }
+    ring->tail = ring->tail == ring->head ? ring->head + 1 : ring->tail;
     *payload = header + 1;
     return check(header, message);
 }

@@ -2,9 +2,14 @@
  * kernel.glsl; format: wire.h.
  *
  * Input: the host is the producer. It writes a slot (payload, header, sequence last), then the
- * tail, then the doorbell. Output: the host is the consumer. It reads the tail, then slots, then
- * gives them back through output_head. What the device wrote is checked before use; a tail or head
- * that cannot be is refused.
+ * tail. Output: the host is the consumer. It reads the tail, then slots, then gives them back
+ * through output_head. What the device wrote is checked before use; a tail or head that cannot be
+ * is refused.
+ *
+ * Where a message has one answer at most, a slot's sequence is the last word written before the
+ * tail, and says as much: ring_output_peek_early() looks at it alone, which spares the trip for the
+ * tail. The words of the device may then lag behind what the host knows already, while a submission
+ * is in flight.
  *
  * Thread-safety: one thread at a time per ring; the other side may be the device, or a thread
  * standing in for it.
@@ -39,9 +44,6 @@ struct ring_input {
     uint32_t head; /* the device's, as last seen */
     bool write_combined;
     uint32_t *tail_word;     /* gyre_HostLine.input_tail[lane] */
-    uint32_t *doorbell_word; /* gyre_HostLine.doorbell */
-    uint32_t *
-        doorbell_count; /* its value, in host memory: mapped device memory is not to be read back */
     const uint32_t *head_word; /* gyre_StatusLine.input_head[lane] */
 };
 
@@ -61,8 +63,9 @@ static inline uint32_t ring_lane(uint32_t priority)
     return priority / (256 / GYRE_LANES);
 }
 
-/* Looks where the device is; false if that cannot be (head is then unchanged). */
-bool ring_input_refresh(struct ring_input *ring);
+/* Looks where the device is; false if that cannot be (head is then unchanged). `settled`: no
+ * submission is in flight, so the device cannot be behind. */
+bool ring_input_refresh(struct ring_input *ring, bool settled);
 
 /* Slots free, as last seen. */
 static inline uint32_t ring_input_room(const struct ring_input *ring)
@@ -92,6 +95,13 @@ enum ring_peek {
  * whole by now never will be. RING_CORRUPT with a payload: drop it with ring_output_release. */
 enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
                                 struct ring_message *message, const void **payload);
+
+/* RING_MESSAGE or RING_CORRUPT if the next slot is whole, whatever the tail; else RING_EMPTY. */
+enum ring_peek ring_output_peek_early(struct ring_output *ring, struct ring_message *message,
+                                      const void **payload);
+
+/* The word that ring_output_peek_early() looks at: head + 1 once the answer is there. */
+const uint32_t *ring_output_sequence(const struct ring_output *ring);
 
 /* Gives the oldest slot back to the device. */
 void ring_output_release(struct ring_output *ring);

@@ -169,18 +169,27 @@ static void add_answer(struct gyre_kernel *kernel, const struct staging_entry *e
     staging_add(&kernel->answers, answer);
 }
 
-static void take_answer(struct gyre_kernel *kernel, struct group *group, enum ring_peek peeked,
+/* The first, the second, the fourth, ...: a handler that scribbles does it often. */
+static void say_corrupt(const struct gyre_kernel *kernel)
+{
+    uint64_t count = kernel->stats.corrupt;
+    if ((count & (count - 1)) == 0) {
+        log_say(kernel->services.log, GYRE_LOG_WARNING,
+                "kernel %s: an answer whose header cannot be was thrown away, %llu so far (does the "
+                "handler write outside of GYRE_OUT?)",
+                kernel->id, (unsigned long long)count);
+    }
+}
+
+/* False: it was thrown away. */
+static bool take_answer(struct gyre_kernel *kernel, struct group *group, enum ring_peek peeked,
                         const struct ring_message *message, const void *payload)
 {
     struct staging_entry *entry = peeked == RING_MESSAGE ? match(group, message) : NULL;
     if (!entry) {
         kernel->stats.corrupt += 1;
-        log_say(
-            kernel->services.log, GYRE_LOG_WARNING,
-            "kernel %s: an answer whose header cannot be was thrown away (does the handler write outside of "
-            "GYRE_OUT?)",
-            kernel->id);
-        return;
+        say_corrupt(kernel);
+        return false;
     }
     gyre_result result = failure_of(message->flags);
     if (result != GYRE_OK) {
@@ -191,6 +200,7 @@ static void take_answer(struct gyre_kernel *kernel, struct group *group, enum ri
     }
     entry->answers += 1;
     add_answer(kernel, entry, result, message, payload);
+    return true;
 }
 
 static bool answers_are_full(const struct gyre_kernel *kernel)
@@ -254,12 +264,38 @@ static void collect_acknowledgements(struct gyre_kernel *kernel, struct group *g
     }
 }
 
+/* What the slots tell by themselves, without the device's heads and tail. An answer is the end of
+ * its message and, for a workgroup takes a lane's messages in turn, of those before it in the lane.
+ * False: nothing was there, or there is no room. */
+static bool collect_early(struct gyre_kernel *kernel, struct group *group)
+{
+    struct ring_message message;
+    const void *payload = NULL;
+    bool found = false;
+    while (!answers_are_full(kernel)) {
+        enum ring_peek peeked = ring_output_peek_early(&group->output, &message, &payload);
+        if (peeked == RING_EMPTY) {
+            break;
+        }
+        if (take_answer(kernel, group, peeked, &message, payload)) {
+            group->input[message.lane].head = message.position + 1;
+            collect_acknowledgements(kernel, group);
+        }
+        ring_output_release(&group->output);
+        found = true;
+    }
+    return found;
+}
+
 static void collect_group(struct gyre_kernel *kernel, struct group *group)
 {
+    if (kernel->in_flight && kernel->build.answers_early && collect_early(kernel, group)) {
+        return;
+    }
     /* Heads before answers: the device stores them in the other order, so every acknowledged
      * message's answers are seen, and one without any is silent. */
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
-        if (!ring_input_refresh(&group->input[lane])) {
+        if (!ring_input_refresh(&group->input[lane], !kernel->in_flight)) {
             kernel_fail(kernel,
                         log_fail(kernel->services.log, GYRE_ERROR_CORRUPT,
                                  "kernel %s: the device's input index cannot be", kernel->id));
@@ -584,7 +620,7 @@ gyre_result traffic_receive(struct gyre_kernel *kernel, gyre_reply *reply, uint6
     return result;
 }
 
-/* What changes when the device moves. Lock held. */
+/* What changes when the device moves. */
 static uint64_t progress(const struct gyre_kernel *kernel)
 {
     uint64_t sum = 0;
@@ -598,22 +634,53 @@ static uint64_t progress(const struct gyre_kernel *kernel)
     return sum;
 }
 
-/* Without the lock: watches the device's words for a while. */
-static void spin(struct gyre_kernel *kernel, uint64_t seen, uint32_t ends, uint64_t until)
+/* What a thread looks at while it waits without the lock. */
+struct watch {
+    const uint32_t *sequence; /* of the next answer's slot, where that tells all; else NULL */
+    uint32_t whole;           /* its value once the answer is there */
+    uint64_t progress;
+    uint32_t ends;
+};
+
+/* Lock held. */
+static struct watch watch_begin(const struct gyre_kernel *kernel)
 {
-    uint64_t yield_from = 0;
-    for (uint32_t looks = 1; progress(kernel) == seen && atomic_load(&kernel->ends) == ends;
-         ++looks) {
+    struct watch watch = {.ends = (uint32_t)atomic_load(&kernel->ends)};
+    const struct ring_output *output = &kernel->build.groups[0].output;
+    bool only_answers = kernel->build.answers_early && kernel->params.workgroups == 1 &&
+                        kernel->staging.count == 0 && !kernel->params.report_silent;
+    if (only_answers) {
+        watch.sequence = ring_output_sequence(output);
+        watch.whole = output->head + 1;
+    } else {
+        watch.progress = progress(kernel);
+    }
+    return watch;
+}
+
+static bool watch_moved(const struct gyre_kernel *kernel, const struct watch *watch)
+{
+    /* Relaxed: who saw it looks again properly. */
+    bool moved = watch->sequence ? shared_load_relaxed(watch->sequence) == watch->whole
+                                 : progress(kernel) != watch->progress;
+    return moved || atomic_load(&kernel->ends) != watch->ends;
+}
+
+/* Without the lock, for a while. */
+static void spin(struct gyre_kernel *kernel, const struct watch *watch, uint64_t deadline)
+{
+    uint64_t begun = 0;
+    for (uint32_t looks = 1; !watch_moved(kernel, watch); ++looks) {
         base_pause();
         if (looks % LOOKS_TO_A_CLOCK != 0) {
             continue;
         }
         uint64_t now = base_now_ns();
-        yield_from = yield_from ? yield_from : now + SPIN_NS;
-        if (now >= until) {
+        begun = begun ? begun : now;
+        if (now >= deadline || now - begun >= YIELD_NS) {
             break;
         }
-        if (now >= yield_from) {
+        if (now - begun >= SPIN_NS) {
             sched_yield();
         }
     }
@@ -626,13 +693,11 @@ bool kernel_wait(struct gyre_kernel *kernel, uint64_t deadline)
     }
     bool watches = kernel->in_flight && kernel->live;
     if (watches) {
-        uint64_t seen = progress(kernel);
-        uint32_t ends = (uint32_t)atomic_load(&kernel->ends);
-        uint64_t until = base_now_ns() + YIELD_NS;
+        struct watch watch = watch_begin(kernel);
         pthread_mutex_unlock(&kernel->lock);
-        spin(kernel, seen, ends, until < deadline ? until : deadline);
+        spin(kernel, &watch, deadline);
         pthread_mutex_lock(&kernel->lock);
-        if (progress(kernel) != seen || atomic_load(&kernel->ends) != ends) {
+        if (watch_moved(kernel, &watch)) {
             return true;
         }
     }

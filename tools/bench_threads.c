@@ -164,7 +164,6 @@ struct rings {
     alignas(128) struct slot input[GYRE_LANES][INPUT_SIZE];
     alignas(128) struct slot output[OUTPUT_SIZE];
     alignas(128) struct ring_input to_device; /* the host's; LANE is the only one it uses */
-    uint32_t doorbell_count;
     struct ring_output to_host;
     uint64_t serial;
     struct partner partner;
@@ -176,8 +175,7 @@ struct leader {
     uint32_t input_head[GYRE_LANES];
     uint32_t output_tail;
     uint32_t output_head;
-    uint32_t input_tail[GYRE_LANES]; /* as of the doorbell */
-    uint32_t doorbell;
+    uint32_t input_tail[GYRE_LANES]; /* as last seen */
 };
 
 /* gyre_find() */
@@ -195,7 +193,7 @@ static uint32_t find(const struct leader *leader)
 static void read_tails(struct leader *leader)
 {
     for (uint32_t lane = 0; lane < GYRE_LANES; lane++) {
-        /* Relaxed: the acquire of the doorbell came before. */
+        /* Relaxed: the slot's sequence decides. */
         leader->input_tail[lane] =
             shared_load_relaxed(&leader->rings->control.host.input_tail[lane]);
     }
@@ -245,12 +243,7 @@ static void serve(struct leader *leader, uint32_t lane, const struct slot *from)
 static bool look(struct leader *leader)
 {
     struct rings *rings = leader->rings;
-    /* A1: pairs with R1 in engine/ring.c, so that the tails are no older. */
-    const uint32_t bell = shared_load_acquire(&rings->control.host.doorbell);
-    if (bell != leader->doorbell) {
-        leader->doorbell = bell;
-        read_tails(leader);
-    }
+    read_tails(leader);
     const uint32_t lane = find(leader);
     if (lane == GYRE_LANES) {
         return false;
@@ -271,8 +264,6 @@ static void *play_device(void *argument)
     struct leader leader = {.rings = rings, .output_tail = rings->status.output_tail};
     memcpy(leader.input_head, rings->status.input_head, sizeof leader.input_head);
     leader.output_head = shared_load_acquire(&rings->control.reader.output_head);
-    leader.doorbell = shared_load_acquire(&rings->control.host.doorbell);
-    read_tails(&leader);
     /* Relaxed: a command carries no data. */
     for (uint32_t spins = 0;
          shared_load_relaxed(&rings->control.host.command) == GYRE_COMMAND_RUN;) {
@@ -295,8 +286,6 @@ static bool open_floor(const struct bench_setup *setup, void **state)
         .stride = sizeof(struct slot),
         .size = INPUT_SIZE,
         .tail_word = &rings->control.host.input_tail[LANE],
-        .doorbell_word = &rings->control.host.doorbell,
-        .doorbell_count = &rings->doorbell_count,
         .head_word = &rings->status.input_head[LANE],
     };
     rings->to_host = (struct ring_output){
@@ -329,7 +318,7 @@ static bool exchange_floor(void *state, const uint32_t *in, uint32_t *out)
     struct rings *rings = state;
     struct ring_message message = {
         .id = ++rings->serial, .correlation = rings->serial, .priority = 128};
-    if (ring_input_room(&rings->to_device) == 0 && !ring_input_refresh(&rings->to_device)) {
+    if (ring_input_room(&rings->to_device) == 0 && !ring_input_refresh(&rings->to_device, false)) {
         command_say("floor: the input ring is damaged");
         return false;
     }
@@ -339,7 +328,7 @@ static bool exchange_floor(void *state, const uint32_t *in, uint32_t *out)
     enum ring_peek peek;
     uint32_t spins = 0;
     uint64_t since = 0;
-    while ((peek = ring_output_peek(&rings->to_host, false, &message, &payload)) == RING_EMPTY) {
+    while ((peek = ring_output_peek_early(&rings->to_host, &message, &payload)) == RING_EMPTY) {
         if (is_lost(&spins, &since)) {
             command_say("floor: an answer is missing");
             return false;

@@ -152,9 +152,8 @@ GYRE_WIRE_SIZE(gyre_Submission, 128)
 
 /* Live words from the host. */
 struct gyre_HostLine {
-    gyre_word command;  /* GYRE_COMMAND_..., with YIELD the serial << 8 */
-    gyre_word doorbell; /* moves with every publication and command */
-    gyre_word padding[2];
+    gyre_word command; /* GYRE_COMMAND_..., with YIELD the serial << 8 */
+    gyre_word padding[3];
     gyre_word input_tail[GYRE_LANES];
     gyre_word reserved[24];
 };
