@@ -275,7 +275,6 @@ gyre_result kernel_launch(struct gyre_kernel *kernel)
 gyre_result kernel_start(struct gyre_kernel *kernel, uint64_t go_value)
 {
     kernel->state = GYRE_ACTIVE;
-    residency_command(kernel, GYRE_COMMAND_RUN);
     traffic_fill(kernel);
     gyre_result result = residency_submit(kernel, go_value);
     kernel_wake(kernel);
@@ -288,7 +287,6 @@ gyre_result kernel_reactivate(struct gyre_kernel *kernel)
     gyre_result result = kernel_allows(kernel, LIFECYCLE_REACTIVATE);
     if (result == GYRE_OK) {
         kernel->state = GYRE_ACTIVE;
-        residency_command(kernel, GYRE_COMMAND_RUN);
         traffic_fill(kernel);
         residency_kick(kernel);
         kernel_wake(kernel);

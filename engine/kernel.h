@@ -192,7 +192,8 @@ gyre_result residency_warm_up(struct gyre_kernel *kernel);
 /* Lock held, nothing in flight: what the kernel's state asks for next. */
 void residency_go_on(struct gyre_kernel *kernel);
 
-/* Lock held: tells the device. Heard at once in LIVE, with the next submission in STRICT. */
+/* Lock held: tells the device. Heard at once in LIVE, not at all in STRICT; every submission begins
+ * with RUN. */
 void residency_command(struct gyre_kernel *kernel, uint32_t command);
 
 #endif

@@ -59,11 +59,20 @@ static uint32_t budget(const struct gyre_kernel *kernel)
     return messages < 1 ? 1 : messages > FUEL_UNLIMITED ? FUEL_UNLIMITED : (uint32_t)messages;
 }
 
+void residency_command(struct gyre_kernel *kernel, uint32_t command)
+{
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        /* Relaxed: it carries no data; the device acts on it whenever it comes. */
+        shared_store_relaxed(&kernel->build.groups[i].control->host.command, command);
+    }
+}
+
 static void fill_submission(struct gyre_kernel *kernel)
 {
     uint32_t serial = (kernel->serial + 1) & 0xffffff;
     serial = serial ? serial : 1;
     kernel->serial = serial;
+    residency_command(kernel, GYRE_COMMAND_RUN); /* a YIELD was for the one before */
     struct gyre_Submission *submission = kernel->build.control.mapped;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
@@ -142,14 +151,6 @@ void residency_kick(struct gyre_kernel *kernel)
     }
 }
 
-void residency_command(struct gyre_kernel *kernel, uint32_t command)
-{
-    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
-        /* Relaxed: it carries no data; the device acts on it whenever it comes. */
-        shared_store_relaxed(&kernel->build.groups[i].control->host.command, command);
-    }
-}
-
 static struct gyre_kernel *kernel_of(struct carried *carried)
 {
     return (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
@@ -163,7 +164,7 @@ static void yield(struct carried *carried)
     bool runs = kernel->state == GYRE_ACTIVE ||
                 (kernel->state == GYRE_TERMINATING && kernel->draining);
     if (runs && kernel->in_flight && kernel->live) {
-        residency_command(kernel, kernel->serial << 8 | GYRE_COMMAND_YIELD);
+        residency_command(kernel, GYRE_COMMAND_YIELD);
     }
     pthread_mutex_unlock(&kernel->lock);
 }

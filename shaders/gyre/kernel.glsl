@@ -325,13 +325,13 @@ void gyre_claim_again()
     }
 }
 
-/* What the host says: 0, or why to leave. Only LIVE hears it during a submission. */
-uint gyre_called_away()
+/* What the host's command says: 0, or why to leave. Only LIVE hears it during a submission; the host sets it back to RUN
+ * before it submits. */
+uint gyre_away(uint command)
 {
-    uint command = GYRE_LIVE ? gyre_load(gyre_host.command) : GYRE_COMMAND_RUN;
-    uint away = mix(0u, GYRE_EXIT_PAUSE, (command & 0xffu) == GYRE_COMMAND_PAUSE);
-    away = mix(away, GYRE_EXIT_TERMINATE, (command & 0xffu) == GYRE_COMMAND_TERMINATE);
-    return mix(away, GYRE_EXIT_YIELD, command == (gyre_serial << 8 | GYRE_COMMAND_YIELD));
+    uint away = mix(0u, GYRE_EXIT_PAUSE, command == GYRE_COMMAND_PAUSE);
+    away = mix(away, GYRE_EXIT_TERMINATE, command == GYRE_COMMAND_TERMINATE);
+    return mix(away, GYRE_EXIT_YIELD, command == GYRE_COMMAND_YIELD);
 }
 
 /* Which lanes have a message at their heads. */
@@ -373,7 +373,7 @@ bvec4 gyre_await(out uint reason)
 {
     uint turns = GYRE_LIVE ? min(gyre_idle_polls, gyre_fuel) : 0u;
     uint left = turns;
-    uint away = 0u;
+    uint command = GYRE_COMMAND_RUN;
     bool goes = false;
     bvec4 holds;
     for (;;) {
@@ -384,15 +384,19 @@ bvec4 gyre_await(out uint reason)
             holds = gyre_look();
         }
         goes = all(bvec2(any(holds), gyre_has_room()));
-        away = gyre_called_away();
-        if (goes || (away != 0u) || left == 0u) {
+        if (GYRE_LIVE) {
+            command = gyre_load(gyre_host.command);
+        }
+        if ((uint(goes) | command) != GYRE_COMMAND_RUN || left == 0u) {
             break;
         }
         left -= 1u;
     }
     gyre_fuel -= turns - left;
     reason = mix(0u, mix(GYRE_EXIT_IDLE, GYRE_EXIT_OUTPUT, any(holds)), left == 0u); /* 0: the loop was cut */
-    reason = mix(mix(reason, 0u, goes), away, away != 0u);
+    reason = mix(reason, 0u, goes);
+    uint away = gyre_away(command);
+    reason = mix(reason, away, away != 0u);
     reason = mix(reason, GYRE_EXIT_BUDGET, gyre_left == 0u);
     reason = mix(reason, GYRE_EXIT_FUEL, gyre_fuel == 0u);
     return bvec4(uvec4(holds) & uint(goes));
@@ -515,7 +519,7 @@ uint gyre_command()
 {
     uint command = GYRE_COMMAND_RUN;
     if (GYRE_LIVE && gyre_leads()) {
-        command = gyre_load(gyre_host.command) & 0xffu;
+        command = gyre_load(gyre_host.command);
     }
     if (gyre_local_count > 1u) {
         if (gyre_leads()) {

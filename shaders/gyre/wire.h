@@ -66,7 +66,7 @@
 #define GYRE_COMMAND_RUN 0u
 #define GYRE_COMMAND_PAUSE 1u
 #define GYRE_COMMAND_TERMINATE 2u
-#define GYRE_COMMAND_YIELD 3u /* make room for another kernel; counts for one submission only */
+#define GYRE_COMMAND_YIELD 3u /* make room for another kernel */
 
 /* Why a residency ended. 0 is written by nobody: a dispatch without a reason was cut by the driver
  * before main's end. */
@@ -152,7 +152,7 @@ GYRE_WIRE_SIZE(gyre_Submission, 128)
 
 /* Live words from the host. */
 struct gyre_HostLine {
-    gyre_word command; /* GYRE_COMMAND_..., with YIELD the serial << 8 */
+    gyre_word command; /* GYRE_COMMAND_...; RUN at each submission */
     gyre_word padding[3];
     gyre_word input_tail[GYRE_LANES];
     gyre_word reserved[24];

@@ -44,7 +44,6 @@ struct host {
     struct gyre_HostLine *host;
     struct gyre_ReaderLine *reader;
     struct gyre_StatusLine *status;
-    uint32_t doorbell;
     size_t payload_size;
     unsigned char *payload;
 };
@@ -78,8 +77,6 @@ static void open_host(struct host *host, struct bytes *bytes)
         .head = first,
         .write_combined = next_byte(bytes) % 2 != 0,
         .tail_word = &host->host->input_tail[0],
-        .doorbell_word = &host->host->doorbell,
-        .doorbell_count = &host->doorbell,
         .head_word = &host->status->input_head[0],
     };
     host->output = (struct ring_output){
@@ -144,7 +141,7 @@ static void refresh(struct host *host)
     uint32_t head = host->input.head;
     uint32_t claimed = host->status->input_head[0];
     bool possible = claimed - head <= host->input.tail - head;
-    ASSERT(ring_input_refresh(&host->input) == possible);
+    ASSERT(ring_input_refresh(&host->input, true) == possible);
     ASSERT(host->input.head == (possible ? claimed : head));
 }
 

@@ -221,7 +221,7 @@ static void publish(struct stage *stage, bool *dirty)
 static void wait_for_room(struct stage *stage, struct ring_input *ring)
 {
     while (ring_input_room(ring) == 0) {
-        if (!ring_input_refresh(ring)) {
+        if (!ring_input_refresh(ring, false)) {
             fail(stage, "the device's head cannot be", 0, ring->tail);
         }
         if (ring_input_room(ring) == 0) {

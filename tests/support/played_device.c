@@ -19,7 +19,6 @@ struct residency {
     uint32_t output_tail;
     uint32_t output_head;
     uint32_t lane;
-    uint32_t doorbell;
     uint32_t fuel;
     uint32_t left;
     uint32_t idle;
@@ -57,8 +56,6 @@ static void connect(struct played_device *device)
             .tail = params->first_index,
             .head = params->first_index,
             .tail_word = &host->input_tail[lane],
-            .doorbell_word = &host->doorbell,
-            .doorbell_count = &device->doorbell_count,
             .head_word = &device->status->input_head[lane],
         };
         host->input_tail[lane] = params->first_index;
@@ -146,27 +143,24 @@ static bool has_room(struct residency *residency)
 static uint32_t called_away(const struct gyre_HostLine *host)
 {
     uint32_t command = shared_load_relaxed(&host->command);
-    if (command == GYRE_COMMAND_RUN) {
+    switch (command) {
+    case GYRE_COMMAND_PAUSE:
+        return GYRE_EXIT_PAUSE;
+    case GYRE_COMMAND_TERMINATE:
+        return GYRE_EXIT_TERMINATE;
+    case GYRE_COMMAND_YIELD:
+        return GYRE_EXIT_YIELD;
+    default:
         return 0;
     }
-    if ((command & 0xff) == GYRE_COMMAND_YIELD) {
-        return command >> 8 == SERIAL ? GYRE_EXIT_YIELD : 0;
-    }
-    return command == GYRE_COMMAND_PAUSE ? GYRE_EXIT_PAUSE : GYRE_EXIT_TERMINATE;
 }
 
-static void read_doorbell(struct residency *residency)
+static void read_tails(struct residency *residency)
 {
-    const struct gyre_HostLine *host = &residency->device->control->host;
-    /* Acquire: tails older than the bell that announced them would be slept over. */
-    uint32_t bell = shared_load_acquire(&host->doorbell);
-    if (bell == residency->doorbell) {
-        return;
-    }
-    residency->doorbell = bell;
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
         /* Relaxed: the slot's sequence decides. */
-        residency->input_tail[lane] = shared_load_relaxed(&host->input_tail[lane]);
+        residency->input_tail[lane] =
+            shared_load_relaxed(&residency->device->control->host.input_tail[lane]);
     }
 }
 
@@ -181,7 +175,7 @@ static enum look look(struct residency *residency, uint32_t *reason)
         if (*reason != 0) {
             return LOOK_LEAVE;
         }
-        read_doorbell(residency);
+        read_tails(residency);
     }
     *reason = GYRE_EXIT_IDLE;
     uint32_t lane = find(residency);
@@ -234,12 +228,9 @@ static void write_header(struct residency *residency, const struct played_messag
     header->id_high = message->header->id_high;
     header->extra = extra;
     header->position = residency->input_head[residency->lane];
-    if (residency->device->params.tail_first) {
+    if (index != residency->output_tail || residency->device->params.tail_first) {
         shared_store_release(&header->sequence, index + 1);
-    } else {
-        /* Relaxed: R2 comes after it. */
-        shared_store_relaxed(&header->sequence, index + 1);
-    }
+    } /* else publish() does */
 }
 
 /* gyre_publish() */
@@ -247,9 +238,14 @@ static void publish(struct residency *residency, uint32_t answers)
 {
     struct played_device *device = residency->device;
     uint32_t lane = residency->lane;
+    if (answers > 0) {
+        /* R2: publishes the answers; pairs with A2 in engine/ring.c. */
+        shared_store_release(&output_slot(device, residency->output_tail)->sequence,
+                             residency->output_tail + 1);
+    }
     residency->output_tail += answers;
     residency->input_head[lane] += 1;
-    /* R2: publishes the answers; pairs with A2 in engine/ring.c. */
+    /* R2 as well, for who reads the tail. */
     shared_store_release(&device->status->output_tail, residency->output_tail);
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
     shared_store_release(&device->status->input_head[lane], residency->input_head[lane]);

@@ -61,7 +61,6 @@ struct played_device {
     struct gyre_StatusLine *status;
     /* What different threads write lies 128 bytes apart, as in wire.h. */
     alignas(128) struct ring_input input[GYRE_LANES];
-    uint32_t doorbell_count;
     alignas(128) struct ring_output output;
     alignas(128) struct gyre_LocalLine local;
     uint64_t seen_live; /* messages published after the submission that took them */
