@@ -80,6 +80,8 @@ int main(void)
     send(counter, MESSAGES / 2 + 1, MESSAGES);           /* these wait */
     must(gyre_kernel_reactivate(counter));
     struct response last = receive(counter, MESSAGES);
+    /* The last stays count when they have ended, which may be after the last answer. */
+    must(gyre_kernel_deactivate(counter, GYRE_FOREVER));
 
     gyre_stats stats;
     must(gyre_kernel_stats(counter, &stats));
