@@ -244,7 +244,7 @@ static void acknowledge(struct gyre_kernel *kernel, struct staging_entry *entry)
     } else {
         kernel->stats.failed += 1;
     }
-    if (!entry->answers && kernel->params.report_silent) {
+    if (!entry->answers && kernel->params.report_all) {
         add_answer(kernel, entry, GYRE_OK, NULL, NULL);
     }
     staging_recycle(&kernel->staging, entry);
@@ -648,7 +648,7 @@ static struct watch watch_begin(const struct gyre_kernel *kernel)
     struct watch watch = {.ends = (uint32_t)atomic_load(&kernel->ends)};
     const struct ring_output *output = &kernel->build.groups[0].output;
     bool only_answers = kernel->build.answers_early && kernel->params.workgroups == 1 &&
-                        kernel->staging.count == 0 && !kernel->params.report_silent;
+                        kernel->staging.count == 0 && !kernel->params.report_all;
     if (only_answers) {
         watch.sequence = ring_output_sequence(output);
         watch.whole = output->head + 1;

@@ -249,7 +249,7 @@ static enum command_exit launch(struct run *run)
     }
     gyre_kernel_params kernel = kernelfile_params(&run->file);
     kernel.queue_size = run->options.queue_size;
-    kernel.report_silent = true;
+    kernel.report_all = true;
     result = gyre_kernel_create(run->runtime, &kernel, &run->kernel);
     if (result == GYRE_OK) {
         result = gyre_kernel_launch(run->kernel);

@@ -15,7 +15,7 @@
 #include "layout.h"
 
 struct session_params {
-    gyre_kernel *kernel; /* ACTIVE, with report_silent */
+    gyre_kernel *kernel; /* ACTIVE, with report_all */
     const struct layout *layout;
     uint32_t max_answers; /* to one message */
     int input;

@@ -32,6 +32,28 @@ typedef enum gyre_backpressure {
     GYRE_DROP_OLDEST, /* the oldest of the lowest priority goes, never one above the newcomer */
 } gyre_backpressure;
 
+/* What a message that fails does to its kernel. */
+typedef enum gyre_failure_policy {
+    GYRE_CONTINUE = 0, /* the next message is processed */
+    GYRE_DEACTIVATE,   /* as gyre_kernel_deactivate() */
+    GYRE_TERMINATE,    /* as gyre_kernel_terminate(GYRE_DROP) */
+} gyre_failure_policy;
+
+/* A kind of message. The handler reads it from GYRE_INPUT, of which it takes the first bytes. */
+typedef struct gyre_message_type {
+    uint32_t type; /* 0 to GYRE_TYPE_MAX: gyre_message.type, gyre_message_type() */
+    uint32_t size; /* bytes, at most GYRE_INPUT's */
+} gyre_message_type;
+
+#define GYRE_TYPE_MAX 0xfffeu
+#define GYRE_TYPE_TICK 0xffffu /* gyre_message_type() of a timer message: gyre_is_tick() */
+#define GYRE_TYPES_MAX 64u
+
+/* A message was lost before it was processed. `why`: DROPPED (by DROP_OLDEST, or by terminate) or
+ * EXPIRED. Called from the thread that found out, whichever it is; must return soon and must not
+ * call into the runtime. */
+typedef void (*gyre_drop_callback)(void *user, uint64_t id, gyre_result why);
+
 /* A storage or uniform block of the kernel in descriptor set 1 or up. */
 typedef struct gyre_binding {
     uint32_t set;
@@ -70,12 +92,46 @@ typedef struct gyre_kernel_params {
     const gyre_binding *bindings;
     uint32_t binding_count;
 
-    uint32_t queue_size; /* messages staged at most; 0: 1024 */
-    uint32_t
-        window; /* slots of each input lane on the device, rounded up to a power of two; 0: 64 */
+    /* The kinds of messages, each with its size. None: one kind, type 0, the size of GYRE_INPUT. */
+    const gyre_message_type *types;
+    uint32_t type_count;
+
+    /* Messages staged at most, on the host; 0: 1024. Among these priority is exact. */
+    uint32_t queue_size;
+    gyre_backpressure backpressure; /* when there are that many */
+
+    /* Messages in each of the device's four lanes at most, one lane to 64 priorities; a power of
+     * two, rounded up; 0: 64. What is there can be overtaken by a more urgent lane, but not within
+     * its own: ahead of a message that finds nothing staged before it there are at most
+     *   LIVE:   `window` messages of its own lane, and one in hand;
+     *   STRICT: also what the submission in flight was given, at most 4 * `window`;
+     * all per workgroup. */
+    uint32_t window;
     uint32_t output_window; /* slots of the output ring on the device, likewise; 0: 4 * window */
-    gyre_backpressure backpressure; /* of sends */
-    gyre_visibility visibility;     /* AUTO: the runtime's */
+
+    /* Answers that wait on the host for gyre_receive() at most; 0: queue_size. When there are that
+     * many: BLOCK holds the kernel back, once the device's output ring is full as well; REJECT
+     * fails the message with OUTPUT_FULL; DROP_OLDEST gives up the oldest answer of the lowest
+     * priority, never one above the newcomer. */
+    uint32_t output_queue_size;
+    gyre_backpressure output_backpressure;
+
+    /* Ageing: a staged message counts as one priority higher for every age_ns that it has waited,
+     * up to 255, so that none starves; gyre_message_priority() then gives what it counted as. 0: a
+     * message waits as long as more urgent ones come. */
+    uint64_t age_ns;
+
+    /* A timer: the kernel gets a message of type GYRE_TYPE_TICK, zeroes but for that, when nothing
+     * was sent to it for that long, and again every tick_ns. While it is ACTIVE only. 0: none. */
+    uint64_t tick_ns;
+
+    gyre_failure_policy on_failure;
+    uint32_t dead_letters; /* failed messages are kept, that many at most (then the oldest goes),
+                              instead of giving a gyre_reply; 0: they give one */
+    gyre_drop_callback on_drop; /* NULL: none */
+    void *drop_user;
+
+    gyre_visibility visibility; /* AUTO: the runtime's */
 
     uint32_t workgroups; /* 0: 1 */
     uint32_t fuel;       /* loop back-edges of the engine's loops per dispatch; 0: by the profile */
@@ -86,8 +142,8 @@ typedef struct gyre_kernel_params {
 
     bool accept_driver_faults; /* launch though the driver is known to compute wrong values for such
                                   a kernel */
-    bool report_silent;        /* a message without an answer still gives a gyre_reply, with
-                                  GYRE_REPLY_SILENT */
+    bool report_all;           /* every accepted message gives a gyre_reply at least: one without an
+                                  answer with GYRE_REPLY_SILENT, a lost one with DROPPED or EXPIRED */
     uint64_t launch_timeout_ns; /* 0: 60 s */
 
     uint32_t flags;    /* must be 0 */

@@ -26,20 +26,52 @@ typedef struct gyre_exits {
 #undef X
 } gyre_exits;
 
-/* At rest: accepted = processed + failed + dropped + staged + window. */
-typedef struct gyre_stats {
-    uint64_t accepted;    /* messages taken by gyre_send */
-    uint64_t processed;   /* acknowledged by the device, answered or not */
-    uint64_t failed;      /* acknowledged as failed */
-    uint64_t dropped;     /* by terminate or DROP_OLDEST */
-    uint64_t rejected;    /* refused at gyre_send: full, timeout, wrong size or type */
-    uint64_t redelivered; /* given to a handler again */
-    uint64_t corrupt;     /* answers thrown away because their header could not be */
-    uint64_t received;    /* answers taken by gyre_receive */
+/* How long something took, in nanoseconds, over the kernel's life: counted in the classes of an
+ * HdrHistogram of two significant digits (hdrhistogram.org), so that a percentile is right within
+ * 1 %. min and max are exact. All 0 while count is. */
+typedef struct gyre_latency {
+    uint64_t count;
+    uint64_t min;
+    uint64_t p50;
+    uint64_t p99;
+    uint64_t p999;
+    uint64_t max;
+} gyre_latency;
 
-    uint64_t staged; /* now, on the host */
-    uint64_t window; /* now, in the device's input rings */
-    uint64_t unread; /* answers now waiting, as far as the host has looked */
+/* Always: accepted = processed + failed + dropped + expired + staged + window. What the device does
+ * is counted when the host looks (at every call on the kernel in LIVE, at the end of a submission
+ * in STRICT); residencies and their exits when their submission has ended. */
+typedef struct gyre_stats {
+    uint64_t accepted;  /* messages taken by gyre_send and its kin, and ticks */
+    uint64_t processed; /* acknowledged by the device, answered or not */
+    uint64_t failed;    /* acknowledged as failed, or with REJECT for want of room for the answer */
+    uint64_t expired;   /* not handed to the device: their deadline had passed */
+    uint64_t dropped;   /* the sum of: */
+    uint64_t dropped_oldest;     /* gave way to a newcomer */
+    uint64_t dropped_newest;     /* were the lowest themselves (gyre_send: DROPPED) */
+    uint64_t dropped_terminated; /* waited when the kernel was terminated */
+
+    uint64_t rejected;         /* refused at gyre_send and its kin; the sum of: */
+    uint64_t rejected_full;    /* FULL, TIMEOUT, EXPIRED */
+    uint64_t rejected_invalid; /* INVALID, SIZE, TYPE */
+
+    uint64_t ticks;          /* timer messages, of those accepted */
+    uint64_t redelivered;    /* given to a handler again */
+    uint64_t corrupt;        /* answers thrown away because their header could not be */
+    uint64_t received;       /* answers taken by gyre_receive */
+    uint64_t requests;       /* gyre_request and gyre_request_begin that were accepted */
+    uint64_t orphaned;       /* answers to requests that nobody awaited any more */
+    uint64_t output_dropped; /* answers given up by DROP_OLDEST of outputs */
+    uint64_t dead_dropped;   /* dead letters that gave way to newer ones */
+
+    uint64_t staged;       /* now, on the host */
+    uint64_t window;       /* now, in the device's input rings */
+    uint64_t unread;       /* answers now waiting, as far as the host has looked */
+    uint64_t awaited;      /* requests now without an answer */
+    uint64_t dead_letters; /* now waiting */
+
+    gyre_latency queueing;   /* from gyre_send until handed to the device */
+    gyre_latency processing; /* from there until the host has seen it acknowledged */
 
     bool live; /* the kernel runs LIVE */
     uint64_t

@@ -73,7 +73,7 @@ struct outcome {
     bool silent;
 };
 
-static struct outcome outcome_of(struct request request, bool report_silent)
+static struct outcome outcome_of(struct request request, bool report_all)
 {
     bool failed = request.fails == 1 || (request.fails == 2 && request.sends > 0);
     if (failed) {
@@ -83,7 +83,7 @@ static struct outcome outcome_of(struct request request, bool report_silent)
         return (struct outcome){.replies = 1, .result = GYRE_ERROR_OVERSENT};
     }
     bool silent = request.sends == 0;
-    return (struct outcome){.replies = silent ? report_silent : request.sends, .silent = silent};
+    return (struct outcome){.replies = silent ? report_all : request.sends, .silent = silent};
 }
 
 #define OPERATIONS_COUNT 3000u
@@ -106,14 +106,14 @@ struct tally {
     uint32_t last; /* message that was answered last; silence is told when it is noticed */
 };
 
-static void expect(gyre_kernel *kernel, bool report_silent, struct tally *tally)
+static void expect(gyre_kernel *kernel, bool report_all, struct tally *tally)
 {
     struct response response = {0};
     gyre_reply reply = {.data = &response, .capacity = sizeof response};
     ok(gyre_receive(kernel, &reply, PATIENCE));
     uint32_t index = (uint32_t)reply.correlation;
     cr_assert(index < OPERATIONS_COUNT);
-    struct outcome outcome = outcome_of(operation(index), report_silent);
+    struct outcome outcome = outcome_of(operation(index), report_all);
     uint32_t which = tally->replies[index]++;
     cr_assert(which < outcome.replies, "message %u: more than %u replies", index, outcome.replies);
     cr_assert(outcome.silent || index >= tally->last, "message %u after %u", index, tally->last);
@@ -129,16 +129,16 @@ static void expect(gyre_kernel *kernel, bool report_silent, struct tally *tally)
 }
 
 /* All replies, then none. */
-static void expect_all(gyre_kernel *kernel, bool report_silent)
+static void expect_all(gyre_kernel *kernel, bool report_all)
 {
     static struct tally tally;
     tally = (struct tally){0};
     uint32_t replies = 0;
     for (uint32_t i = 0; i < OPERATIONS_COUNT; ++i) {
-        replies += outcome_of(operation(i), report_silent).replies;
+        replies += outcome_of(operation(i), report_all).replies;
     }
     for (uint32_t i = 0; i < replies; ++i) {
-        expect(kernel, report_silent, &tally);
+        expect(kernel, report_all, &tally);
     }
     ok(gyre_kernel_terminate(kernel, GYRE_DRAIN, PATIENCE, NULL));
     gives(GYRE_ERROR_TERMINATED, gyre_try_receive(kernel, &(gyre_reply){0}));
@@ -162,17 +162,17 @@ static void check_books(gyre_kernel *kernel)
     cr_assert(stats.exits.returned >= returns && stats.dropped == 0 && stats.corrupt == 0);
 }
 
-static void operate(struct rig *rig, uint32_t local_size, bool report_silent)
+static void operate(struct rig *rig, uint32_t local_size, bool report_all)
 {
     gyre_kernel *kernel =
         rig_active(rig, (gyre_kernel_params){
                             .id = "operations",
                             .glsl = rig_glsl(OPERATIONS_STRUCTS, local_size, OPERATIONS),
-                            .report_silent = report_silent,
+                            .report_all = report_all,
                         });
     pthread_t thread;
     cr_assert(pthread_create(&thread, NULL, send_operations, kernel) == 0);
-    expect_all(kernel, report_silent);
+    expect_all(kernel, report_all);
     void *trouble = NULL;
     pthread_join(thread, &trouble);
     cr_assert_null(trouble);

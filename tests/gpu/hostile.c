@@ -39,7 +39,7 @@ static gyre_kernel *begin(struct rig *rig, const char *handler)
     return rig_active(rig, (gyre_kernel_params){
                                .id = "hostile",
                                .glsl = rig_glsl(STRUCTS, 1, handler),
-                               .report_silent = true,
+                               .report_all = true,
                            });
 }
 
