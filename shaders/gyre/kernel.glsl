@@ -559,6 +559,12 @@ uint gyre_message_type()
     return gyre_message_info & 0xffffu;
 }
 
+/* A timer message (gyre_kernel_params.tick_ns): nothing was sent for that long. */
+bool gyre_is_tick()
+{
+    return gyre_message_type() == GYRE_TYPE_TICK;
+}
+
 uint gyre_message_priority()
 {
     return gyre_message_info >> GYRE_INFO_PRIORITY_SHIFT & 0xffu;
