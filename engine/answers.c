@@ -244,17 +244,16 @@ static void acknowledge(struct gyre_kernel *kernel, struct staging_entry *entry)
     staging_recycle(&kernel->staging, entry);
 }
 
-static void collect_acknowledgements(struct gyre_kernel *kernel, struct group *group)
+/* The messages of a lane before the index `end`. */
+static void acknowledge_lane(struct gyre_kernel *kernel, struct group *group, uint32_t lane,
+                             uint32_t end)
 {
-    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
-        struct ring_input *ring = &group->input[lane];
-        while (group->acknowledged[lane] != ring->head) {
-            struct staging_entry **slot =
-                &group->window[lane][group->acknowledged[lane] & (ring->size - 1)];
-            acknowledge(kernel, *slot);
-            *slot = NULL;
-            group->acknowledged[lane] += 1;
-        }
+    uint32_t mask = group->input[lane].size - 1;
+    while (group->acknowledged[lane] != end) {
+        struct staging_entry **slot = &group->window[lane][group->acknowledged[lane] & mask];
+        acknowledge(kernel, *slot);
+        *slot = NULL;
+        group->acknowledged[lane] += 1;
     }
 }
 
@@ -272,8 +271,11 @@ static bool collect_early(struct gyre_kernel *kernel, struct group *group)
             break;
         }
         if (take(kernel, group, peeked, &message, payload)) {
-            group->input[message.lane].head = message.position + 1;
-            collect_acknowledgements(kernel, group);
+            struct ring_input *ring = &group->input[message.lane];
+            uint32_t end = message.position + 1;
+            ring->head = (int32_t)(end - ring->head) > 0 ? end : ring->head;
+            /* Not to the heads: they may have been read while answers were held back. */
+            acknowledge_lane(kernel, group, message.lane, end);
         }
         ring_output_release(&group->output);
         found = true;
@@ -296,8 +298,11 @@ static void collect_group(struct gyre_kernel *kernel, struct group *group)
             return;
         }
     }
-    if (collect_answers(kernel, group) && kernel->fault == GYRE_OK) {
-        collect_acknowledgements(kernel, group);
+    if (!collect_answers(kernel, group) || kernel->fault != GYRE_OK) {
+        return;
+    }
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        acknowledge_lane(kernel, group, lane, group->input[lane].head);
     }
 }
 

@@ -345,7 +345,6 @@ static void do_request(struct run *run, struct operation operation)
     gyre_reply reply = {.data = &response, .capacity = sizeof response};
     gyre_message message = make_message(run, &sent);
     uint64_t timeout_ns = run->model.paused ? 0 : operation.value / 64 % 2 ? 0 : 5 * MS;
-    message.id = NULL;
     gyre_result result = run->api->request(run->kernel, &message, &reply, timeout_ns);
     bool accepted = was_accepted(run);
     path_must(&run->model, result != GYRE_OK || accepted, "a request is not counted");
