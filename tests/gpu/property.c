@@ -20,7 +20,7 @@
 #ifdef __SANITIZE_ADDRESS__
 enum { SEQUENCES = 150 };
 #else
-enum { SEQUENCES = 1700 }; /* of each visibility; with three drivers 10,200 */
+enum { SEQUENCES = 2500 }; /* of each visibility; with three drivers 15,000 */
 #endif
 enum { SHORTEST = 50, LONGEST = 120, COLOURS = 4, BEGUN_MAX = LONGEST };
 enum { FAULT_SEQUENCES = 400, SHRINK_RUNS = 4000, TRIES = 3 };
@@ -74,14 +74,14 @@ static const struct {
     [SEND_WRONG] = {"try_send something wrong", 1, true, true},
     [TRY_RECEIVE] = {"try_receive", 6, false, true},
     [RECEIVE] = {"receive", 2, false, true},
-    [DEACTIVATE] = {"deactivate", 2, false, false},
-    [REACTIVATE] = {"reactivate", 2, false, false},
-    [SETTLE] = {"settle", 1, false, false},
+    [DEACTIVATE] = {"deactivate", 4, false, false},
+    [REACTIVATE] = {"reactivate", 6, false, false},
+    [SETTLE] = {"settle", 2, false, false},
     [REQUEST] = {"request", 1, true, true},
     [BEGIN] = {"request_begin", 2, true, true},
     [PUMP] = {"pump", 1, false, true},
     [TAKE_LETTER] = {"dead_letter_take", 1, false, false},
-    [RESEND] = {"dead_letter_resend", 2, false, true},
+    [RESEND] = {"dead_letter_resend", 3, false, true},
     [STATS] = {"stats", 2, false, false},
 };
 
@@ -126,6 +126,8 @@ struct run {
     struct path_model model;
     struct begun begun[BEGUN_MAX];
     uint32_t begun_count;
+    uint64_t patience_ns; /* for what must happen; little for a layer that may see to it that it
+                             does not */
     bool over;
 };
 
@@ -315,7 +317,7 @@ static void do_reactivate(struct run *run)
 /* Until all that was accepted has come to an end. */
 static void settle(struct run *run)
 {
-    uint64_t deadline = base_deadline(PATIENCE);
+    uint64_t deadline = base_deadline(run->patience_ns);
     for (;;) {
         gyre_stats stats = stats_of(run);
         if (stats.staged + stats.window == 0 || run->model.differs) {
@@ -513,7 +515,7 @@ static void finish(struct run *run, enum ending ending)
     }
     while (!run->model.differs && do_receive(run, PATH_TRY, false)) {}
     for (uint32_t calls = 0; run->model.open > 0 && calls < BEGUN_MAX; ++calls) {
-        do_pump(run, S);
+        do_pump(run, run->patience_ns);
     }
     while (!run->model.differs && do_take_letter(run)) {}
     gyre_stats stats = stats_of(run);
@@ -537,9 +539,13 @@ static void begin(struct run *run, const struct path_api *api, struct stage *sta
     run->drops->count = 0;
     run->begun_count = 0;
     run->over = false;
+    run->patience_ns = api == &path_real ? PATIENCE : S / 5;
     path_faults_reset(&configs[sequence->config]);
+    if (gyre_kernel_state(run->kernel) == GYRE_ACTIVE) { /* a layer has hidden it */
+        ok(gyre_kernel_deactivate(run->kernel, PATIENCE));
+    }
     gyre_stats stats;
-    ok(gyre_kernel_stats(run->kernel, &stats));
+    ok(api->stats(run->kernel, &stats));
     path_begin(&run->model, &configs[sequence->config], &stats, ++salt);
     run->model.may_redeliver = stage->rig.profile.loop_limit > 0;
 }
@@ -608,12 +614,68 @@ static void generate(struct sequence *sequence, uint64_t seed)
 
 /* ---- shrinking ---- */
 
+/* What happened in all sequences that did not fail: a search that tries nothing finds nothing. */
+struct tally {
+    uint64_t evicted;
+    uint64_t refused_newest;
+    uint64_t expired;
+    uint64_t cut_off;
+    uint64_t rejected_full;
+    uint64_t received;
+    uint64_t requests;
+    uint64_t letters_taken;
+    uint64_t letters_resent;
+    uint64_t segments;
+};
+
+static void count_in(struct tally *tally, const struct path_model *model)
+{
+    tally->evicted += model->evicted;
+    tally->refused_newest += model->refused_newest;
+    tally->expired += model->expired;
+    tally->cut_off += model->cut_off;
+    tally->rejected_full += model->rejected_full;
+    tally->received += model->received;
+    tally->requests += model->requests;
+    tally->letters_taken += model->letters_taken;
+    tally->letters_resent += model->letters_resent;
+    tally->segments += model->segment_count;
+}
+
+/* At least one of each in fifty sequences. */
+static void check_tally(const struct tally *tally, uint64_t sequences)
+{
+    const struct {
+        const char *name;
+        uint64_t count;
+    } counts[] = {
+        {"gave way", tally->evicted},
+        {"newcomers dropped", tally->refused_newest},
+        {"expired", tally->expired},
+        {"dropped by terminate", tally->cut_off},
+        {"refused as full", tally->rejected_full},
+        {"received", tally->received},
+        {"requests", tally->requests},
+        {"letters taken", tally->letters_taken},
+        {"letters sent again", tally->letters_resent},
+        {"reactivations", tally->segments},
+    };
+    for (size_t i = 0; i < LENGTH(counts); ++i) {
+        if (getenv("GYRE_TEST_VERBOSE")) {
+            fprintf(stderr, "  %8llu %s\n", (unsigned long long)counts[i].count, counts[i].name);
+        }
+        cr_expect(counts[i].count >= sequences / 50, "only %llu %s",
+                  (unsigned long long)counts[i].count, counts[i].name);
+    }
+}
+
 struct hunt {
     const struct path_api *api;
     struct stage *stage;
     struct run *run;
     uint32_t tries; /* a sequence may fail now and then only */
     uint32_t runs_left;
+    struct tally tally;
 };
 
 /* Takes `candidate` over if it still shows a difference. */
@@ -702,6 +764,7 @@ static uint64_t search(struct hunt *hunt, uint64_t first, uint64_t count, struct
     for (uint64_t seed = first; seed < first + count; ++seed) {
         generate(sequence, seed);
         if (agrees(hunt->api, hunt->stage, sequence, hunt->run)) {
+            count_in(&hunt->tally, &hunt->run->model);
             continue;
         }
         /* Said now: the shrunk one may show another. */
@@ -756,6 +819,7 @@ static void check(enum rig_mode mode)
         print_sequence(&sequence);
     }
     cr_assert_eq(seed, 0, "%s", difference);
+    check_tally(&hunt.tally, count);
     rig_close(&stage.rig);
 }
 

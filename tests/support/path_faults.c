@@ -40,6 +40,9 @@ static struct {
     const struct path_config *config;
     uint32_t calls;
     bool holds;
+    uint64_t extra; /* replies that the API gave and the layer did not, or the other way round */
+    bool has_base;
+    gyre_stats base; /* as the sequence began */
     gyre_reply held;
     struct path_response payload;
     uint64_t last_id;
@@ -57,12 +60,21 @@ static bool every(uint32_t nth)
     return ++seen.calls % nth == 0;
 }
 
+/* Hides the difference between what the API and the layer gave. */
+static gyre_result stats_hiding(gyre_kernel *kernel, gyre_stats *stats)
+{
+    gyre_result result = gyre_kernel_stats(kernel, stats);
+    stats->received -= seen.extra;
+    return result;
+}
+
 /* Of two replies that are there the second comes first. */
 static gyre_result receive_swapped(gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns)
 {
     if (seen.holds) {
         void *data = reply->data;
         seen.holds = false;
+        seen.extra = 0;
         *reply = seen.held;
         reply->data = data;
         memcpy(data, &seen.payload, sizeof seen.payload);
@@ -80,6 +92,7 @@ static gyre_result receive_swapped(gyre_kernel *kernel, gyre_reply *reply, uint6
     memcpy(&seen.payload, reply->data, sizeof seen.payload);
     seen.held = *reply;
     seen.holds = true;
+    seen.extra = 1;
     void *data = reply->data;
     *reply = second;
     reply->data = data;
@@ -90,13 +103,18 @@ static gyre_result receive_swapped(gyre_kernel *kernel, gyre_reply *reply, uint6
 static gyre_result receive_losing(gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns)
 {
     gyre_result result = real_receive(kernel, reply, timeout_ns);
-    return result == GYRE_OK && every(10) ? real_receive(kernel, reply, timeout_ns) : result;
+    if (result == GYRE_OK && every(10)) {
+        seen.extra += 1;
+        result = real_receive(kernel, reply, timeout_ns);
+    }
+    return result;
 }
 
 static gyre_result receive_twice(gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns)
 {
     if (seen.holds && every(10)) {
         void *data = reply->data;
+        seen.extra -= 1;
         *reply = seen.held;
         reply->data = data;
         memcpy(data, &seen.payload, sizeof seen.payload);
@@ -193,14 +211,23 @@ static gyre_result send_without_deadline(gyre_kernel *kernel, const gyre_message
     return real_send(kernel, &other, timeout_ns);
 }
 
+static const gyre_stats *base_of(const gyre_stats *stats)
+{
+    if (!seen.has_base) {
+        seen.has_base = true;
+        seen.base = *stats;
+    }
+    return &seen.base;
+}
+
 /* The books balance, one too few dropped. */
 static gyre_result stats_fewer_dropped(gyre_kernel *kernel, gyre_stats *stats)
 {
     gyre_result result = gyre_kernel_stats(kernel, stats);
-    if (stats->dropped_oldest > 0) {
+    if (stats->dropped_oldest > base_of(stats)->dropped_oldest) {
         stats->dropped_oldest -= 1;
         stats->dropped -= 1;
-        stats->accepted -= 1;
+        stats->processed += 1;
     }
     return result;
 }
@@ -209,8 +236,8 @@ static gyre_result stats_fewer_dropped(gyre_kernel *kernel, gyre_stats *stats)
 static gyre_result stats_without_failures(gyre_kernel *kernel, gyre_stats *stats)
 {
     gyre_result result = gyre_kernel_stats(kernel, stats);
-    stats->processed += stats->failed;
-    stats->failed = 0;
+    stats->processed += stats->failed - base_of(stats)->failed;
+    stats->failed = base_of(stats)->failed;
     return result;
 }
 
@@ -221,15 +248,22 @@ static uint64_t dropped_another(uint64_t id)
     return last && last != id ? last : id;
 }
 
+static gyre_result terminate_miscounting(gyre_kernel *kernel, gyre_terminate_mode mode,
+                                         uint64_t timeout_ns, uint64_t *dropped)
+{
+    gyre_result result = gyre_kernel_terminate(kernel, mode, timeout_ns, dropped);
+    *dropped += *dropped > 2 ? 1 : 0;
+    return result;
+}
+
 /* Says that it is paused, and goes on. */
 static gyre_result deactivate_never(gyre_kernel *kernel, uint64_t timeout_ns)
 {
-    gyre_result result = gyre_kernel_deactivate(kernel, timeout_ns);
-    seen.holds = result == GYRE_OK && every(3);
     if (seen.holds) {
-        gyre_kernel_reactivate(kernel);
+        return GYRE_ERROR_STATE;
     }
-    return result;
+    seen.holds = gyre_kernel_state(kernel) == GYRE_ACTIVE && every(3);
+    return seen.holds ? GYRE_OK : gyre_kernel_deactivate(kernel, timeout_ns);
 }
 
 static gyre_result reactivate_never(gyre_kernel *kernel)
@@ -277,9 +311,9 @@ static gyre_result request_another(gyre_kernel *kernel, const gyre_message *mess
 #pragma clang diagnostic ignored "-Winitializer-overrides"
 #endif
 const struct path_api path_faults[] = {
-    {REAL, .name = "two replies are swapped", .receive = receive_swapped},
-    {REAL, .name = "one answer in ten is lost", .receive = receive_losing},
-    {REAL, .name = "an answer comes twice", .receive = receive_twice},
+    {REAL, .name = "two replies are swapped", .receive = receive_swapped, .stats = stats_hiding},
+    {REAL, .name = "one answer in ten is lost", .receive = receive_losing, .stats = stats_hiding},
+    {REAL, .name = "an answer comes twice", .receive = receive_twice, .stats = stats_hiding},
     {REAL, .name = "a failure is no failure", .receive = receive_forgiving},
     {REAL, .name = "an answer has another one's content", .receive = receive_of_another},
     {REAL, .name = "bands for priorities", .send = send_by_band, .receive = receive_as},
@@ -292,6 +326,7 @@ const struct path_api path_faults[] = {
     {REAL, .name = "another id is reported dropped", .dropped = dropped_another},
     {REAL, .name = "a paused kernel goes on", .deactivate = deactivate_never,
      .reactivate = reactivate_never},
+    {REAL, .name = "terminate counts one too many", .terminate = terminate_miscounting},
     {REAL, .name = "one letter too few is sent again", .resend = resend_fewer},
     {REAL, .name = "a letter loses its code", .take_letter = take_letter_without_code},
     {REAL, .name = "a request gets another one's answer", .request = request_another},
