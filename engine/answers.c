@@ -223,12 +223,18 @@ static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
 
 /* ---- acknowledgements ---- */
 
+/* Ticks of two threads may be out of order by nanoseconds. */
+static uint64_t between(const struct gyre_kernel *kernel, uint64_t from, uint64_t to)
+{
+    return to > from ? ticks_to_ns(kernel->services.ticks, to - from) : 0;
+}
+
 /* One message is done: its answers, if any, have been delivered. */
 static void acknowledge(struct gyre_kernel *kernel, struct staging_entry *entry)
 {
-    const struct ticks_scale *ticks = kernel->services.ticks;
-    histogram_add(&kernel->queueing, ticks_to_ns(ticks, entry->placed - entry->added));
-    histogram_add(&kernel->processing, ticks_to_ns(ticks, ticks_now(ticks) - entry->placed));
+    uint64_t now = ticks_now(kernel->services.ticks);
+    histogram_add(&kernel->queueing, between(kernel, entry->added, entry->placed));
+    histogram_add(&kernel->processing, between(kernel, entry->placed, now));
     bool failed = entry->result != GYRE_OK;
     kernel->stats.processed += !failed;
     kernel->stats.failed += failed;
@@ -244,38 +250,39 @@ static void acknowledge(struct gyre_kernel *kernel, struct staging_entry *entry)
     staging_recycle(&kernel->staging, entry);
 }
 
-/* The messages of a lane before the index `end`. */
-static void acknowledge_lane(struct gyre_kernel *kernel, struct group *group, uint32_t lane,
-                             uint32_t end)
+/* All messages of the lane before `end` are done, and their answers delivered. */
+static void acknowledge_until(struct gyre_kernel *kernel, struct group *group, uint32_t lane,
+                              uint32_t end)
 {
-    uint32_t mask = group->input[lane].size - 1;
+    struct ring_input *ring = &group->input[lane];
     while (group->acknowledged[lane] != end) {
-        struct staging_entry **slot = &group->window[lane][group->acknowledged[lane] & mask];
-        acknowledge(kernel, *slot);
+        struct staging_entry **slot =
+            &group->window[lane][group->acknowledged[lane] & (ring->size - 1)];
+        struct staging_entry *entry = *slot;
         *slot = NULL;
         group->acknowledged[lane] += 1;
+        acknowledge(kernel, entry);
+    }
+    if ((int32_t)(end - ring->head) > 0) {
+        ring->head = end;
     }
 }
 
 /* What the slots tell by themselves, without the device's heads and tail. An answer is the end of
- * its message and, for a workgroup takes a lane's messages in turn, of those before it in the lane.
- * False: nothing was there, or there is no room. */
+ * its message and, for a workgroup takes a lane's messages in turn, of those before it in the lane;
+ * of other lanes it says nothing. False: nothing was there, or there is no room. */
 static bool collect_early(struct gyre_kernel *kernel, struct group *group)
 {
     struct ring_message message;
     const void *payload = NULL;
     bool found = false;
-    while (!are_held(kernel)) {
+    while (!are_held(kernel) && kernel->fault == GYRE_OK) {
         enum ring_peek peeked = ring_output_peek_early(&group->output, &message, &payload);
         if (peeked == RING_EMPTY) {
             break;
         }
         if (take(kernel, group, peeked, &message, payload)) {
-            struct ring_input *ring = &group->input[message.lane];
-            uint32_t end = message.position + 1;
-            ring->head = (int32_t)(end - ring->head) > 0 ? end : ring->head;
-            /* Not to the heads: they may have been read while answers were held back. */
-            acknowledge_lane(kernel, group, message.lane, end);
+            acknowledge_until(kernel, group, message.lane, message.position + 1);
         }
         ring_output_release(&group->output);
         found = true;
@@ -302,7 +309,7 @@ static void collect_group(struct gyre_kernel *kernel, struct group *group)
         return;
     }
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
-        acknowledge_lane(kernel, group, lane, group->input[lane].head);
+        acknowledge_until(kernel, group, lane, group->input[lane].head);
     }
 }
 

@@ -153,6 +153,7 @@ struct gyre_kernel {
     bool live;
 
     struct staging staging;
+    struct staging_entry *fresh; /* accepted in this call; its `added` is not set yet */
     struct staging answers;
     bool held;                        /* answers is full: the rest waits in the output rings */
     struct awaiters waiting;          /* requests */
@@ -249,7 +250,8 @@ gyre_result send_stage(struct gyre_kernel *kernel, const gyre_message *message,
                        struct awaiter *awaiter, struct patience *patience);
 void send_on(struct gyre_kernel *kernel);
 
-/* Lock held: stages an entry with its payload as a message just accepted, behind its equals. */
+/* Lock held: stages an entry with its payload as a message just accepted, behind its equals; then
+ * comes send_on(). The clock is read when the message has been handed to the device, not before. */
 void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct awaiter *awaiter);
 
 /* Lock held: an accepted message that is in no list comes to nothing. DROPPED (counted by the

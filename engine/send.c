@@ -151,10 +151,22 @@ static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *mes
 
 /* ---- staging ---- */
 
+static void stamp(struct gyre_kernel *kernel)
+{
+    if (kernel->fresh) {
+        kernel->fresh->added = ticks_now(kernel->services.ticks);
+        kernel->fresh = NULL;
+    }
+}
+
 void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct awaiter *awaiter)
 {
+    stamp(kernel);
+    kernel->fresh = entry;
+    if (kernel->age_ticks) {
+        stamp(kernel);
+    }
     entry->id = atomic_fetch_add(kernel->services.next_id, 1);
-    entry->added = ticks_now(kernel->services.ticks);
     entry->awaiter = awaiter;
     entry->awaited = awaiter != NULL;
     if (awaiter) {
@@ -214,6 +226,7 @@ void send_on(struct gyre_kernel *kernel)
     if (kernel->staging.count > 0) {
         answers_collect(kernel);
         window_fill(kernel);
+        stamp(kernel);
     }
     residency_kick(kernel);
     failure_act(kernel);

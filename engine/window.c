@@ -69,7 +69,6 @@ static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane
 {
     struct ring_input *ring = &group->input[lane];
     group->window[lane][ring->tail & (ring->size - 1)] = entry;
-    entry->placed = ticks_now(kernel->services.ticks);
     ring_input_write(ring,
                      &(struct ring_message){
                          .id = entry->id,
@@ -81,6 +80,11 @@ static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane
                      },
                      entry->payload, entry->size);
     ring_input_publish(ring);
+    entry->placed = ticks_now(kernel->services.ticks);
+    if (entry == kernel->fresh) {
+        entry->added = entry->placed;
+        kernel->fresh = NULL;
+    }
 }
 
 /* The next one to hand over. */
