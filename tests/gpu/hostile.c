@@ -23,7 +23,8 @@ struct request {
     uint32_t harm;
 };
 
-/* One word of the answer's header at a time. */
+/* One word of the answer's header at a time. The first answer's sequence is harmed in vain: it says
+ * that the slot is whole, so the engine writes it after the handler is done. */
 enum harm { NO_HARM, TO_ID, TO_POSITION, TO_SEQUENCE, TO_FLAGS, TO_PRIORITY, HARMS };
 
 static const char ANSWER_HEADER[] = HANDLER(
@@ -86,7 +87,8 @@ static bool check_each(void *user, uint32_t index, const gyre_reply *reply)
     uint64_t *lost = user;
     *lost += is_lost(reply);
     const uint32_t *answer = reply->data;
-    return harm_of(index) ? is_lost(reply) : reply->result == GYRE_OK && *answer == index * 7;
+    bool harmed = harm_of(index) != NO_HARM && harm_of(index) != TO_SEQUENCE;
+    return harmed ? is_lost(reply) : reply->result == GYRE_OK && *answer == index * 7;
 }
 
 Test(hostile, an_answer_with_a_damaged_header_is_rejected_and_counted)
@@ -135,7 +137,7 @@ static const char EXITS[] =
             "            gyre_status[0].exits[other].began = gyre_submission.serial;\n"
             "            gyre_status[0].exits[other].messages = 0xffffffffu;\n"
             "            gyre_status[0].exits[other].failed = 0xffffffffu;\n"
-            "            gyre_status[0].exits[other].polls = 0xffffffffu;\n"
+            "            gyre_status[0].exits[other].looks = 0xffffffffu;\n"
             "            gyre_status[0].exits[other].claimed = 0xffffffffu;\n"
             "        }\n");
 
