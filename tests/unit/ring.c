@@ -482,6 +482,60 @@ Test(ring_output, what_was_seen_of_the_tail_is_read_before_it_is_looked_at_again
     played_close(&device);
 }
 
+static void answer_input(struct played_device *device, uint32_t position, uint32_t priority)
+{
+    struct gyre_Header *header = output_header(device, device->status->output_tail);
+    answer_one(device, 0);
+    header->position = position;
+    header->info = priority << GYRE_INFO_PRIORITY_SHIFT;
+}
+
+static void expect_last(struct played_device *device, bool settled, bool last)
+{
+    struct ring_message message = {0};
+    const void *payload = NULL;
+    cr_assert_eq(ring_output_peek(&device->output, settled, &message, &payload), RING_MESSAGE);
+    cr_assert_eq(message.last, last, "answer %u", device->output.head);
+    ring_output_release(&device->output);
+}
+
+Test(ring_output, the_last_answer_to_an_input_is_told_from_those_before_it)
+{
+    for (uint32_t first = UINT32_MAX - 5; first != 6; ++first) {
+        struct played_device device;
+        open_rings(&device, 8, first);
+        answer_input(&device, 7, 0);
+        answer_input(&device, 7, 0);
+        answer_input(&device, 7, 0);
+        answer_input(&device, 8, 63);
+        answer_input(&device, 8, 64); /* of another lane */
+        answer_input(&device, 9, 64);
+        static const bool last[] = {false, false, true, true, true, true};
+        for (size_t i = 0; i < LENGTH(last); ++i) {
+            expect_last(&device, i % 2 != 0, last[i]);
+        }
+        played_close(&device);
+    }
+}
+
+/* Whether it is the last one is not known before the slot behind it is whole. */
+Test(ring_output, an_answer_waits_for_the_slot_behind_it_while_the_device_may_write)
+{
+    for (uint32_t first = UINT32_MAX - 2; first != 3; ++first) {
+        struct played_device device;
+        open_rings(&device, 4, first);
+        answer_input(&device, 5, 0);
+        answer_input(&device, 5, 0);
+        output_header(&device, first + 1)->sequence -= 4; /* of a round ago */
+        expect_peek(&device, false, RING_EMPTY, false);
+        expect_peek(&device, true, RING_MESSAGE, true);
+        output_header(&device, first + 1)->sequence += 4;
+        expect_last(&device, false, false);
+        expect_last(&device, false, true);
+        played_close(&device);
+    }
+}
+
 /* LIVE on a weakly ordered bus. */
 Test(ring_output, a_slot_overtaken_by_the_tail_is_waited_for_while_the_device_may_write)
 {
