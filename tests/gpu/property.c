@@ -514,8 +514,10 @@ static void finish(struct run *run, enum ending ending)
         terminate(run, ending == DRAINED ? GYRE_DRAIN : GYRE_DROP);
     }
     while (!run->model.differs && do_receive(run, PATH_TRY, false)) {}
-    for (uint32_t calls = 0; run->model.open > 0 && calls < BEGUN_MAX; ++calls) {
+    while (!run->model.differs && run->model.open > 0) {
+        uint32_t open = run->model.open;
         do_pump(run, run->patience_ns);
+        path_must(&run->model, run->model.open < open, "a request never ends");
     }
     while (!run->model.differs && do_take_letter(run)) {}
     gyre_stats stats = stats_of(run);
