@@ -719,6 +719,11 @@ uint32_t path_resendable(const struct path_model *model, uint32_t most, uint32_t
     uint32_t room = model->staged < size ? size - model->staged : 0;
     uint32_t sends = most < model->letters ? most : model->letters;
     sends = sends < room ? sends : room;
+    /* Their new ids are not told. Of two in a row it would not be known which one gave way. */
+    bool told_apart = sends < 2 && (model->count == 0 || model->sent[model->count - 1].id);
+    if (sends > 0 && model->config.backpressure == GYRE_DROP_OLDEST && !told_apart) {
+        return NONE;
+    }
     /* The oldest gave way to those that there are. */
     memcpy(indices, all + (count - model->letters), sends * sizeof *indices);
     return sends;
