@@ -644,9 +644,10 @@ static void count_in(struct tally *tally, const struct path_model *model)
     tally->segments += model->segment_count;
 }
 
-/* At least one of each in fifty sequences. */
+/* Each at least once in a hundred sequences, where there are enough of them. */
 static void check_tally(const struct tally *tally, uint64_t sequences)
 {
+    uint64_t least = sequences / 1000 * 10;
     const struct {
         const char *name;
         uint64_t count;
@@ -666,8 +667,8 @@ static void check_tally(const struct tally *tally, uint64_t sequences)
         if (getenv("GYRE_TEST_VERBOSE")) {
             fprintf(stderr, "  %8llu %s\n", (unsigned long long)counts[i].count, counts[i].name);
         }
-        cr_expect(counts[i].count >= sequences / 50, "only %llu %s",
-                  (unsigned long long)counts[i].count, counts[i].name);
+        cr_expect(counts[i].count >= least, "only %llu %s", (unsigned long long)counts[i].count,
+                  counts[i].name);
     }
 }
 
