@@ -128,7 +128,8 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
     unsigned char *output = (unsigned char *)build->output.mapped +
                             (size_t)index * build->output_slots * info->output.stride;
     for (uint32_t i = 0; i < build->output_slots; ++i) {
-        ((struct gyre_Header *)(void *)(output + i * (size_t)info->output.stride))->sequence = first;
+        ((struct gyre_Header *)(void *)(output + i * (size_t)info->output.stride))->sequence =
+            first;
     }
     group->output = (struct ring_output){
         .slots = output,

@@ -7,6 +7,23 @@
 #define CHAIN_DEFAULT 8u
 #define LAUNCH_TIMEOUT_NS 60000000000u
 
+static bool are_types(const gyre_kernel_params *params)
+{
+    if (params->type_count > GYRE_TYPES_MAX || (params->type_count && !params->types)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < params->type_count; ++i) {
+        bool once = params->types[i].type <= GYRE_TYPE_MAX && params->types[i].size > 0;
+        for (uint32_t k = 0; k < i; ++k) {
+            once = once && params->types[k].type != params->types[i].type;
+        }
+        if (!once) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static gyre_result check_params(const struct log *log, const gyre_kernel_params *params)
 {
     if (!params || !params->id || !params->id[0] || strlen(params->id) >= KERNEL_ID_SIZE) {
@@ -27,6 +44,13 @@ static gyre_result check_params(const struct log *log, const gyre_kernel_params 
         {params->chain <= GYRE_CHAIN_MAX, "chain is at most 16"},
         {params->backpressure >= GYRE_BLOCK && params->backpressure <= GYRE_DROP_OLDEST,
          "no such backpressure"},
+        {params->output_backpressure >= GYRE_BLOCK &&
+             params->output_backpressure <= GYRE_DROP_OLDEST,
+         "no such output_backpressure"},
+        {params->on_failure >= GYRE_CONTINUE && params->on_failure <= GYRE_TERMINATE,
+         "no such on_failure"},
+        {!params->type_count || params->types, "types is missing"},
+        {are_types(params), "types must be at most 64, from 0 to 0xfffe, each once and of a size"},
         {params->visibility >= GYRE_VISIBILITY_AUTO && params->visibility <= GYRE_VISIBILITY_LIVE,
          "no such visibility"},
         {params->window <= 1u << 24 && params->output_window <= 1u << 24,
@@ -75,6 +99,9 @@ static bool copy_params(const gyre_kernel_params *from, gyre_kernel_params *to)
     ok = copy_array(from->output_fields, from->output_field_count, sizeof(gyre_field), &fields) &&
          ok;
     to->output_fields = fields;
+    const void *types = NULL;
+    ok = copy_array(from->types, from->type_count, sizeof(gyre_message_type), &types) && ok;
+    to->types = types;
     gyre_binding *bindings = calloc(from->binding_count + 1u, sizeof *bindings);
     const char **directories = calloc(from->include_directory_count + 1u, sizeof *directories);
     to->bindings = bindings;
@@ -101,7 +128,7 @@ static void free_params(gyre_kernel_params *params)
     const void *const all[] = {
         params->glsl_file,     params->glsl,     params->spirv,
         params->input_fields,  params->bindings, (const void *)params->include_directories,
-        params->output_fields,
+        params->output_fields, params->types,
     };
     for (size_t i = 0; i < LENGTH(all); ++i) {
         free((void *)(uintptr_t)all[i]);
@@ -111,6 +138,8 @@ static void free_params(gyre_kernel_params *params)
 static void set_defaults(gyre_kernel_params *params)
 {
     params->queue_size = params->queue_size ? params->queue_size : QUEUE_DEFAULT;
+    params->output_queue_size = params->output_queue_size ? params->output_queue_size
+                                                          : params->queue_size;
     params->workgroups = params->workgroups ? params->workgroups : 1;
     params->chain = params->chain ? params->chain : CHAIN_DEFAULT;
     params->launch_timeout_ns = params->launch_timeout_ns ? params->launch_timeout_ns
@@ -163,11 +192,18 @@ gyre_result kernel_allows(struct gyre_kernel *kernel, enum lifecycle_operation o
     return result;
 }
 
-void kernel_wake(struct gyre_kernel *kernel)
+bool kernel_runs(const struct gyre_kernel *kernel)
 {
-    if (kernel->waiters) {
-        pthread_cond_broadcast(&kernel->changed);
-    }
+    bool runs = kernel->state == GYRE_ACTIVE ||
+                (kernel->state == GYRE_TERMINATING && kernel->draining);
+    return runs && kernel->fault == GYRE_OK;
+}
+
+gyre_result kernel_broken(const struct gyre_kernel *kernel)
+{
+    return kernel->fault == GYRE_OK && device_is_lost(kernel->services.device)
+               ? GYRE_ERROR_DEVICE_LOST
+               : kernel->fault;
 }
 
 void kernel_fail(struct gyre_kernel *kernel, gyre_result fault)
@@ -175,6 +211,7 @@ void kernel_fail(struct gyre_kernel *kernel, gyre_result fault)
     if (kernel->fault == GYRE_OK) {
         kernel->fault = fault;
         kernel->stats.last_error = fault;
+        request_end_all(kernel, fault);
     }
     kernel_wake(kernel);
 }
@@ -201,10 +238,12 @@ static void prepare(struct gyre_kernel *kernel)
     const struct spirv_info *info = &kernel->build.program.info;
     uint64_t in_windows = (uint64_t)kernel->build.input_slots * GYRE_LANES *
                           kernel->params.workgroups;
-    staging_init(&kernel->staging, kernel->params.queue_size, in_windows, info->input.data_size);
-    /* Beyond the capacity: what terminate takes off the device. */
-    staging_init(&kernel->answers, kernel->params.queue_size, UINT64_MAX / 2,
+    staging_init(&kernel->staging, kernel->params.queue_size,
+                 in_windows + kernel->params.dead_letters, info->input.data_size);
+    /* Beyond the capacity: what terminate takes off the device, and what requests wait behind. */
+    staging_init(&kernel->answers, kernel->params.output_queue_size, UINT64_MAX / 2,
                  info->output.data_size);
+    kernel->age_ticks = ticks_from_ns(kernel->services.ticks, kernel->params.age_ns);
     kernel->build.answers_early = kernel->live && kernel->build.program.info.max_sends == 1;
     residency_init(kernel);
 }
@@ -275,9 +314,11 @@ gyre_result kernel_launch(struct gyre_kernel *kernel)
 gyre_result kernel_start(struct gyre_kernel *kernel, uint64_t go_value)
 {
     kernel->state = GYRE_ACTIVE;
-    traffic_fill(kernel);
+    window_fill(kernel);
     gyre_result result = residency_submit(kernel, go_value);
+    tick_start(kernel);
     kernel_wake(kernel);
+    kernel_pass_watch(kernel);
     return result;
 }
 
@@ -287,13 +328,32 @@ gyre_result kernel_reactivate(struct gyre_kernel *kernel)
     gyre_result result = kernel_allows(kernel, LIFECYCLE_REACTIVATE);
     if (result == GYRE_OK) {
         kernel->state = GYRE_ACTIVE;
-        traffic_fill(kernel);
+        window_fill(kernel);
         residency_kick(kernel);
+        tick_start(kernel);
         kernel_wake(kernel);
+        kernel_pass_watch(kernel);
         result = kernel->fault;
     }
     pthread_mutex_unlock(&kernel->lock);
     return result;
+}
+
+/* What may happen at once when the device does not hold the kernel; else when it lets go. */
+static void settle(struct gyre_kernel *kernel)
+{
+    if (!kernel->in_flight) {
+        answers_collect(kernel);
+        residency_go_on(kernel);
+    }
+    kernel_wake(kernel);
+}
+
+void kernel_begin_deactivation(struct gyre_kernel *kernel)
+{
+    kernel->state = GYRE_DEACTIVATED;
+    residency_command(kernel, GYRE_COMMAND_PAUSE);
+    settle(kernel);
 }
 
 gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline)
@@ -301,25 +361,20 @@ gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline)
     pthread_mutex_lock(&kernel->lock);
     gyre_result result = kernel_allows(kernel, LIFECYCLE_DEACTIVATE);
     if (result == GYRE_OK) {
-        kernel->state = GYRE_DEACTIVATED;
-        residency_command(kernel, GYRE_COMMAND_PAUSE);
-        if (!kernel->in_flight) {
-            traffic_collect(kernel);
-            residency_go_on(kernel);
-        }
+        kernel_begin_deactivation(kernel);
         bool in_time = true;
         while (kernel->in_flight && kernel->state == GYRE_DEACTIVATED && in_time) {
-            in_time = kernel_wait(kernel, deadline);
+            in_time = kernel_wait(kernel, NULL, deadline);
         }
         result = kernel->in_flight && kernel->state == GYRE_DEACTIVATED ? GYRE_ERROR_TIMEOUT
                                                                         : GYRE_OK;
+        kernel_pass_watch(kernel);
     }
     pthread_mutex_unlock(&kernel->lock);
     return result;
 }
 
-/* Lock held: from here on the kernel ends, at once if the device does not hold it. */
-static void begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mode)
+void kernel_begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mode)
 {
     bool was_created = kernel->state == GYRE_CREATED;
     if (kernel->state != GYRE_TERMINATING) {
@@ -334,55 +389,71 @@ static void begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mo
     if (!kernel->draining) {
         residency_command(kernel, GYRE_COMMAND_TERMINATE);
     }
-    if (!kernel->in_flight) {
-        traffic_collect(kernel);
-        residency_go_on(kernel);
-    }
-    kernel_wake(kernel);
+    settle(kernel);
 }
 
 gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode,
                              uint64_t deadline, uint64_t *dropped)
 {
     pthread_mutex_lock(&kernel->lock);
-    uint64_t before = kernel->stats.dropped;
+    uint64_t before = kernel->stats.dropped_terminated;
     if (kernel->state != GYRE_TERMINATED) {
-        begin_termination(kernel, mode);
+        kernel_begin_termination(kernel, mode);
     }
     bool in_time = true;
     while (kernel->state != GYRE_TERMINATED && in_time) {
-        in_time = kernel_wait(kernel, deadline);
-        if (kernel->draining && kernel->state == GYRE_TERMINATING) {
-            traffic_collect(kernel);
-            traffic_fill(kernel);
-            residency_kick(kernel);
+        if (kernel->draining) {
+            kernel_turn(kernel);
         }
+        in_time = kernel->state == GYRE_TERMINATED || kernel_wait(kernel, NULL, deadline);
     }
     gyre_result result = kernel->state == GYRE_TERMINATED ? GYRE_OK : GYRE_ERROR_TIMEOUT;
     if (result == GYRE_OK && dropped) {
-        *dropped = kernel->stats.dropped - before;
+        *dropped = kernel->stats.dropped_terminated - before;
     }
+    kernel_pass_watch(kernel);
     pthread_mutex_unlock(&kernel->lock);
     return result;
 }
 
-void kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats)
+/* Lock held. */
+static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
 {
-    pthread_mutex_lock(&kernel->lock);
-    if (kernel->build.groups && !kernel->launching && kernel->state != GYRE_CREATED) {
-        traffic_collect(kernel);
-    }
     *stats = kernel->stats;
+    stats->dropped = stats->dropped_oldest + stats->dropped_newest + stats->dropped_terminated;
+    stats->rejected = stats->rejected_full + stats->rejected_invalid;
     stats->staged = kernel->staging.count;
-    stats->window = kernel->launching ? 0 : traffic_in_window(kernel);
+    stats->window = kernel->launching ? 0 : window_count(kernel);
     stats->unread = kernel->answers.count;
+    stats->awaited = kernel->awaited;
     stats->live = kernel->live;
     stats->fault = kernel->fault;
     if (kernel->launched_ns) {
         stats->uptime_ns = (kernel->terminated_ns ? kernel->terminated_ns : base_now_ns()) -
                            kernel->launched_ns;
     }
+}
+
+gyre_result kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats)
+{
+    struct histogram *copies = malloc(2 * sizeof *copies);
+    if (!copies) {
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    pthread_mutex_lock(&kernel->lock);
+    if (!kernel->launching) {
+        kernel_turn(kernel);
+        send_expire(kernel);
+    }
+    fill_stats(kernel, stats);
+    copies[0] = kernel->queueing;
+    copies[1] = kernel->processing;
     pthread_mutex_unlock(&kernel->lock);
+    /* Without the lock: there are thousands of classes to add up. */
+    stats->queueing = histogram_summary(&copies[0]);
+    stats->processing = histogram_summary(&copies[1]);
+    free(copies);
+    return GYRE_OK;
 }
 
 static void destroy_build(void *argument)
@@ -398,6 +469,8 @@ bool kernel_destroy(struct gyre_kernel *kernel, uint64_t deadline)
     if (!launched || kernel_terminate(kernel, GYRE_DROP, deadline, NULL) != GYRE_OK) {
         return false;
     }
+    timer_stop(kernel->services.timers, &kernel->tick);
+    request_discard(kernel);
     carrier_settle(kernel->services.carrier, &kernel->carried);
     struct worker_job *job = worker_start(kernel->services.worker, destroy_build, kernel);
     if (!job) {

@@ -1,15 +1,22 @@
 /* One ring kernel: its lifecycle, and the struct that its other parts work on.
  *
  *   build.c      what launch makes: module, memory, pipeline, commands, warm-up
- *   traffic.c    messages in, answers out: staging, rings, waiting
+ *   send.c       gyre_send: checks, room, staging; messages that are lost
+ *   window.c     staging -> the device's input rings, and back
+ *   answers.c    the device's output rings -> answers, requests, dead letters
+ *   receive.c    gyre_receive
+ *   request.c    gyre_request: who awaits which answer
+ *   failure.c    what a message that failed does: dead letters, the kernel's policy
+ *   tick.c       timer messages
+ *   wait.c       how a call waits for the device, or for other calls
  *   residency.c  submissions and what is learned at their end
  *
- * A message goes one way: gyre_send -> staging -> (fill) an input ring -> the device -> an output
- * ring -> (collect) answers -> gyre_receive. From staging until its acknowledgement an entry of the
- * staging pool keeps its copy.
+ * A message goes one way: gyre_send -> staging -> an input ring -> the device -> an output ring ->
+ * answers -> gyre_receive, or at the end to the request that awaits it. From staging until its
+ * acknowledgement an entry of the staging pool keeps its copy, and as a dead letter after that.
  *
  * Locks: `lock` guards everything not marked otherwise. It comes after the runtime's and before the
- * carrier's.
+ * carrier's and the timers'.
  */
 #ifndef GYRE_ENGINE_KERNEL_H
 #define GYRE_ENGINE_KERNEL_H
@@ -20,12 +27,15 @@
 
 #include "base.h"
 #include "carrier.h"
+#include "histogram.h"
 #include "lifecycle.h"
 #include "memory.h"
 #include "pipeline.h"
 #include "program.h"
 #include "ring.h"
 #include "staging.h"
+#include "ticks.h"
+#include "timer.h"
 #include "worker.h"
 
 #define KERNEL_ID_SIZE 64
@@ -37,7 +47,7 @@ struct group {
     struct staging_entry **window[GYRE_LANES]; /* by slot: the copies of [acknowledged, tail) */
     uint32_t acknowledged[GYRE_LANES]; /* <= input[lane].head: what collect() has accounted for */
     uint32_t submitted[GYRE_LANES];    /* the tails as of the last submission */
-    uint32_t begun; /* gyre_Exit.claimed of the last residency */
+    uint32_t begun;                    /* gyre_Exit.claimed of the last residency */
     struct gyre_ControlLine *control;
     const struct gyre_StatusBlock *status;
 };
@@ -72,10 +82,51 @@ struct kernel_services {
     struct worker *worker;
     struct carrier *carrier;
     struct pipeline_store *store;
+    struct timers *timers;
+    const struct ticks_scale *ticks;
     VkSemaphore go;
     uint64_t bound_ns;
     gyre_visibility visibility;
     atomic_uint_fast64_t *next_id;
+};
+
+/* How long a call may wait. Its time begins when it first has to: reading the clock costs more than
+ * what a call does otherwise. */
+struct patience {
+    uint64_t timeout_ns;
+    bool never; /* the try variants */
+    uint64_t deadline;
+};
+
+static inline uint64_t patience_deadline(struct patience *patience)
+{
+    if (!patience->deadline) {
+        patience->deadline = base_deadline(patience->timeout_ns);
+    }
+    return patience->deadline;
+}
+
+/* A request whose answer has not come, or has come and was not fetched yet. */
+struct awaiter {
+    struct awaiter *next; /* in kernel->awaiters, or among kernel->ended */
+    struct awaiter *previous;
+    struct staging_entry *entry; /* NULL once it has ended */
+    gyre_reply *reply;
+    gyre_result result; /* of the request, once it has ended */
+    bool sleeps;
+    pthread_cond_t woken; /* there once it has slept */
+    bool has_woken;
+
+    /* Of gyre_request_begin(): it is on the heap, with room for the answer behind it. */
+    gyre_request_callback callback;
+    void *user;
+    uint64_t deadline;
+    gyre_reply own_reply;
+};
+
+struct awaiters {
+    struct awaiter *first;
+    struct awaiter *last;
 };
 
 struct gyre_kernel {
@@ -88,7 +139,8 @@ struct gyre_kernel {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint32_t waiters;
+    uint32_t waiters; /* threads asleep on `changed` */
+    bool watched;     /* one thread watches the device's words; the others sleep */
     gyre_state state;
     gyre_result fault; /* why nothing can go on; sticky */
     bool draining;     /* TERMINATING, and still to process what was accepted */
@@ -101,8 +153,20 @@ struct gyre_kernel {
     bool live;
 
     struct staging staging;
+    struct staging_entry *fresh; /* accepted in this call; its `added` is not set yet */
     struct staging answers;
-    bool held; /* answers is full: the rest waits in the output rings */
+    bool held;                        /* answers is full: the rest waits in the output rings */
+    struct awaiters waiting;          /* requests */
+    struct awaiters ended;            /* those of gyre_request_begin() that are to be called */
+    uint32_t awaited;                 /* how many wait */
+    uint32_t begun;                   /* of gyre_request_begin(), waiting or ended */
+    struct staging_entry *dead_first; /* dead letters, oldest first */
+    struct staging_entry *dead_last;
+    bool failed; /* a message has: on_failure is to act */
+
+    uint64_t age_ticks; /* age_ns */
+    struct timer tick;
+    uint64_t quiet_since; /* with tick_ns: when it was last sent something, or last became ACTIVE */
 
     struct carried carried;
     bool in_flight;
@@ -116,7 +180,9 @@ struct gyre_kernel {
     bool refilled;       /* the input rings were rewound since the last submission */
     bool found_work;     /* there was work when it was submitted */
 
-    gyre_stats stats;
+    gyre_stats stats; /* but for what kernel_stats() fills in */
+    struct histogram queueing;
+    struct histogram processing;
 };
 
 /* Checks and copies `params`. Results: OK, INVALID, NO_MEMORY. */
@@ -136,48 +202,117 @@ gyre_result kernel_reactivate(struct gyre_kernel *kernel);
 gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline);
 gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode,
                              uint64_t deadline, uint64_t *dropped);
-void kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats);
+gyre_result kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats);
 
 /* Lock held: is the operation allowed? Says so if not. */
 gyre_result kernel_allows(struct gyre_kernel *kernel, enum lifecycle_operation operation);
 
-/* Lock held: whoever waits looks again. */
-void kernel_wake(struct gyre_kernel *kernel);
-
-/* Lock held, and given up meanwhile: until something may have changed. False when the deadline has
- * passed (traffic.c). */
-bool kernel_wait(struct gyre_kernel *kernel, uint64_t deadline);
-
 /* Lock held: nothing more will happen to this kernel's messages. */
 void kernel_fail(struct gyre_kernel *kernel, gyre_result fault);
+
+/* Lock held: does it process messages, or would if there were any? */
+bool kernel_runs(const struct gyre_kernel *kernel);
+
+/* Lock held: why nothing can be sent or received any more; OK if it can. */
+gyre_result kernel_broken(const struct gyre_kernel *kernel);
+
+/* Lock held: the first half of deactivate and terminate, which does not wait. */
+void kernel_begin_deactivation(struct gyre_kernel *kernel);
+void kernel_begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mode);
 
 /* build.c. On the worker's thread, without the lock. build_create ends with everything ready but
  * the warm-up. */
 gyre_result build_create(struct gyre_kernel *kernel);
 void build_destroy(struct gyre_kernel *kernel);
 
-/* traffic.c */
-gyre_result traffic_send(struct gyre_kernel *kernel, const gyre_message *message,
-                         uint64_t timeout_ns, bool try);
-gyre_result traffic_receive(struct gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns,
-                            bool try);
+/* wait.c. Lock held: whoever waits looks again. */
+void kernel_wake(struct gyre_kernel *kernel);
 
-/* Lock held: staged messages into the input rings, as far as there is room. */
-void traffic_fill(struct gyre_kernel *kernel);
+/* Lock held, and given up meanwhile: until something may have changed. What the device did is
+ * collected then. False when the deadline has passed. With an awaiter: until that one may have
+ * ended. */
+bool kernel_wait(struct gyre_kernel *kernel, struct awaiter *awaiter, uint64_t deadline);
 
-/* Lock held: what the device answered and acknowledged. */
-void traffic_collect(struct gyre_kernel *kernel);
+/* Lock held, at the end of a call that may have waited or submitted: somebody else watches. */
+void kernel_pass_watch(struct gyre_kernel *kernel);
+
+/* Lock held: what the device has done so far, and more for it to do. */
+void kernel_turn(struct gyre_kernel *kernel);
+
+/* send.c */
+gyre_result send_message(struct gyre_kernel *kernel, const gyre_message *message,
+                         struct patience patience);
+
+/* Lock held: checks, makes room and stages, for `awaiter` (may be NULL). What follows is send_on().
+ */
+gyre_result send_stage(struct gyre_kernel *kernel, const gyre_message *message,
+                       struct awaiter *awaiter, struct patience *patience);
+void send_on(struct gyre_kernel *kernel);
+
+/* Lock held: stages an entry with its payload as a message just accepted, behind its equals; then
+ * comes send_on(). The clock is read when the message has been handed to the device, not before. */
+void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct awaiter *awaiter);
+
+/* Lock held: an accepted message that is in no list comes to nothing. DROPPED (counted by the
+ * caller), EXPIRED, or TERMINATED (by terminate). */
+void send_lose(struct gyre_kernel *kernel, struct staging_entry *entry, gyre_result why);
+
+/* Lock held: loses what is past its deadline. */
+void send_expire(struct gyre_kernel *kernel);
+
+/* window.c. Lock held: staged messages into the input rings, as far as there is room. */
+void window_fill(struct gyre_kernel *kernel);
 
 /* Lock held, nothing in flight: what the device has not acknowledged is staged again, in its order.
  */
-void traffic_take_back(struct gyre_kernel *kernel);
+void window_take_back(struct gyre_kernel *kernel);
 
-/* Lock held, nothing in flight: everything not acknowledged is dropped; how many. */
-uint64_t traffic_drop(struct gyre_kernel *kernel);
+/* Lock held, nothing in flight: everything not acknowledged is dropped. */
+void window_drop(struct gyre_kernel *kernel);
 
-/* Lock held: messages in the input rings; and whether the device could take one. */
-uint64_t traffic_in_window(const struct gyre_kernel *kernel);
-bool traffic_can_run(const struct gyre_kernel *kernel);
+/* Lock held: messages in the input rings, of the kernel and of a lane; and whether the device could
+ * take one. */
+uint64_t window_count(const struct gyre_kernel *kernel);
+uint32_t window_in_lane(const struct group *group, uint32_t lane);
+bool window_can_run(const struct gyre_kernel *kernel);
+
+/* answers.c. Lock held: what the device answered and acknowledged. */
+void answers_collect(struct gyre_kernel *kernel);
+
+/* Lock held: a gyre_reply of `result` without an answer, for a message that had none. */
+void answers_add_empty(struct gyre_kernel *kernel, const struct staging_entry *entry,
+                       gyre_result result, uint32_t flags);
+
+/* receive.c */
+gyre_result receive_answer(struct gyre_kernel *kernel, gyre_reply *reply, struct patience patience);
+
+/* request.c */
+gyre_result request_await(struct gyre_kernel *kernel, const gyre_message *message,
+                          gyre_reply *reply, uint64_t timeout_ns);
+gyre_result request_begin(struct gyre_kernel *kernel, const gyre_message *message,
+                          uint64_t timeout_ns, gyre_request_callback callback, void *user);
+gyre_result request_pump(struct gyre_kernel *kernel, uint64_t timeout_ns, uint32_t *called);
+void request_discard(struct gyre_kernel *kernel);
+
+/* Lock held: the request that awaits `entry` has ended; `reply` has all but data and capacity, and
+ * is for OK only. */
+void request_end(struct gyre_kernel *kernel, struct staging_entry *entry, gyre_result result,
+                 const gyre_reply *reply, const void *payload);
+
+/* Lock held: none will be answered any more. */
+void request_end_all(struct gyre_kernel *kernel, gyre_result result);
+
+/* failure.c. Lock held: keeps a failed message that nobody awaits, if dead letters are kept. False:
+ * the entry is the caller's still. */
+bool failure_bury(struct gyre_kernel *kernel, struct staging_entry *entry);
+
+/* Lock held: what on_failure says, if a message has failed since. */
+void failure_act(struct gyre_kernel *kernel);
+gyre_result failure_take(struct gyre_kernel *kernel, gyre_dead_letter *letter);
+gyre_result failure_resend(struct gyre_kernel *kernel, uint32_t most, uint32_t *count);
+
+/* tick.c. Lock held: it has become ACTIVE. */
+void tick_start(struct gyre_kernel *kernel);
 
 /* residency.c */
 void residency_init(struct gyre_kernel *kernel);

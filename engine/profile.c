@@ -32,6 +32,7 @@ struct answer_words {
 #define LIVE_TRIPS_MOST 3200000u
 #define LIVE_HERE_NS 200000000u /* a driver that compiles at the first dispatch takes its time */
 #define LIVE_LOOKS 12
+#define LIVE_LOOKS_NS 300000000u /* where the driver ends loops a look is short: more of them */
 #define CROWD_GROUPS 64u
 #define CROWD_POLLS 5000u
 #define CROWD_ROUNDS 10
@@ -286,7 +287,11 @@ static gyre_result measure_live(struct probe *probe, struct sighting *best)
 {
     gyre_result result = GYRE_OK;
     uint32_t trips = LIVE_TRIPS;
-    for (int look = 0; look < LIVE_LOOKS && result == GYRE_OK && !best->to_device; ++look) {
+    uint64_t deadline = base_deadline(LIVE_LOOKS_NS);
+    for (int look = 0; result == GYRE_OK && !best->to_device; ++look) {
+        if (look >= LIVE_LOOKS && base_remaining_ns(deadline) == 0) {
+            break;
+        }
         struct sighting sighting = {0};
         result = look_once(probe, trips, &sighting);
         trips = trips < LIVE_TRIPS_MOST ? trips * 2 : trips;

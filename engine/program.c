@@ -137,6 +137,15 @@ static gyre_result check_interface(const struct program *program, const struct l
                         "kernel %s: GYRE_MAX_SENDS is %u, it must be 1 to 1024", params->id,
                         info->max_sends);
     }
+    for (uint32_t i = 0; i < params->type_count; ++i) {
+        if (params->types[i].size > info->input.data_size) {
+            return log_fail(
+                log, GYRE_ERROR_INTERFACE,
+                "kernel %s: messages of type %u have %u bytes, GYRE_INPUT has %u: make it "
+                "as large as the largest of them",
+                params->id, params->types[i].type, params->types[i].size, info->input.data_size);
+        }
+    }
     gyre_result result = check_struct(log, params->id, names[0], slots[0], params->input_size,
                                       params->input_fields, params->input_field_count);
     if (result == GYRE_OK) {

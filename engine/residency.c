@@ -105,7 +105,7 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
 {
     ASSERT(!kernel->in_flight);
     fill_submission(kernel);
-    kernel->found_work = traffic_can_run(kernel);
+    kernel->found_work = window_can_run(kernel);
     /* What was in hand before a pause is begun anew: nothing got nowhere yet. */
     kernel->strikes = kernel->refilled ? 0 : kernel->strikes;
     kernel->refilled = false;
@@ -144,9 +144,7 @@ gyre_result residency_warm_up(struct gyre_kernel *kernel)
 
 void residency_kick(struct gyre_kernel *kernel)
 {
-    bool runs = kernel->state == GYRE_ACTIVE ||
-                (kernel->state == GYRE_TERMINATING && kernel->draining);
-    if (runs && !kernel->in_flight && kernel->fault == GYRE_OK && traffic_can_run(kernel)) {
+    if (kernel_runs(kernel) && !kernel->in_flight && window_can_run(kernel)) {
         residency_submit(kernel, 0);
     }
 }
@@ -161,9 +159,7 @@ static void yield(struct carried *carried)
 {
     struct gyre_kernel *kernel = kernel_of(carried);
     pthread_mutex_lock(&kernel->lock);
-    bool runs = kernel->state == GYRE_ACTIVE ||
-                (kernel->state == GYRE_TERMINATING && kernel->draining);
-    if (runs && kernel->in_flight && kernel->live) {
+    if (kernel_runs(kernel) && kernel->in_flight && kernel->live) {
         residency_command(kernel, GYRE_COMMAND_YIELD);
     }
     pthread_mutex_unlock(&kernel->lock);
@@ -338,21 +334,22 @@ static void judge(struct gyre_kernel *kernel, const struct outcome *outcome)
 
 static void finish_termination(struct gyre_kernel *kernel)
 {
-    kernel->stats.dropped += traffic_drop(kernel);
+    window_drop(kernel);
     kernel->state = GYRE_TERMINATED;
     kernel->terminated_ns = base_now_ns();
+    request_end_all(kernel, GYRE_ERROR_TERMINATED);
 }
 
 void residency_go_on(struct gyre_kernel *kernel)
 {
     bool to_drain = kernel->draining && kernel->fault == GYRE_OK &&
-                    (kernel->staging.count > 0 || traffic_in_window(kernel) > 0);
+                    (kernel->staging.count > 0 || window_count(kernel) > 0);
     if (kernel->state == GYRE_TERMINATING && !to_drain) {
         finish_termination(kernel);
     } else if (kernel->state == GYRE_DEACTIVATED) {
-        traffic_take_back(kernel);
+        window_take_back(kernel);
     } else {
-        traffic_fill(kernel);
+        window_fill(kernel);
         residency_kick(kernel);
     }
 }
@@ -390,7 +387,7 @@ static void completed(struct carried *carried, gyre_result result)
     kernel->stats.resident_ns += took_ns;
     if (result == GYRE_OK) {
         struct outcome outcome = account(kernel);
-        traffic_collect(kernel);
+        answers_collect(kernel);
         kernel->stats.live_seen += seen_live(kernel);
         adapt_fuel(kernel, &outcome);
         adapt_budget(kernel, &outcome, took_ns);
@@ -400,8 +397,10 @@ static void completed(struct carried *carried, gyre_result result)
         kernel_fail(kernel, result);
     }
     residency_go_on(kernel);
+    failure_act(kernel);
     atomic_fetch_add(&kernel->ends, 1);
     kernel_wake(kernel);
+    kernel_pass_watch(kernel);
     pthread_mutex_unlock(&kernel->lock);
 }
 

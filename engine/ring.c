@@ -84,48 +84,77 @@ static enum ring_peek check(const struct gyre_Header *header, struct ring_messag
     return (message->flags & ~known) == 0 ? RING_MESSAGE : RING_CORRUPT;
 }
 
-static const unsigned char *slot_of(const struct ring_output *ring)
+static const unsigned char *slot_at(const struct ring_output *ring, uint32_t index)
 {
-    return ring->slots + (size_t)(ring->head & (ring->size - 1)) * ring->stride;
+    return ring->slots + (size_t)(index & (ring->size - 1)) * ring->stride;
+}
+
+/* Reads the tail if all that was known of has been taken. RING_MESSAGE: there is something. */
+static enum ring_peek look_at_tail(struct ring_output *ring, bool settled)
+{
+    if (ring->tail != ring->head) {
+        return RING_MESSAGE;
+    }
+    /* A2: the answers before it are whole; pairs with R2 in shaders/gyre/kernel.glsl. */
+    uint32_t tail = shared_load_acquire(ring->tail_word);
+    if (!settled && (int32_t)(tail - ring->head) < 0) {
+        return RING_EMPTY; /* a slot came before it */
+    }
+    if (tail - ring->head > ring->size) {
+        return RING_CORRUPT;
+    }
+    ring->tail = tail;
+    return tail == ring->head ? RING_EMPTY : RING_MESSAGE;
+}
+
+/* Is the answer at the head the last one to its message? The tail moves by whole messages only. */
+static enum ring_peek look_behind(const struct ring_output *ring, bool settled,
+                                  struct ring_message *message)
+{
+    message->last = true;
+    if (ring->tail - ring->head == 1) {
+        return RING_MESSAGE;
+    }
+    const struct gyre_Header *next = (const void *)slot_at(ring, ring->head + 1);
+    if (shared_load_acquire(&next->sequence) != ring->head + 2) {
+        return settled ? RING_MESSAGE : RING_EMPTY;
+    }
+    uint32_t lane = ring_lane(next->info >> GYRE_INFO_PRIORITY_SHIFT & 0xff);
+    message->last = lane != message->lane || next->position != message->position;
+    return RING_MESSAGE;
 }
 
 enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
                                 struct ring_message *message, const void **payload)
 {
     *payload = NULL;
-    if (ring->tail == ring->head) {
-        /* A2: the answers before it are whole; pairs with R2 in shaders/gyre/kernel.glsl. */
-        uint32_t tail = shared_load_acquire(ring->tail_word);
-        if (!settled && (int32_t)(tail - ring->head) < 0) {
-            return RING_EMPTY; /* a slot came before it */
-        }
-        if (tail - ring->head > ring->size) {
-            return RING_CORRUPT;
-        }
-        ring->tail = tail;
-        if (tail == ring->head) {
-            return RING_EMPTY;
-        }
+    enum ring_peek there = look_at_tail(ring, settled);
+    if (there != RING_MESSAGE) {
+        return there;
     }
-    const struct gyre_Header *header = (const void *)slot_of(ring);
+    const struct gyre_Header *header = (const void *)slot_at(ring, ring->head);
     /* A tail that overtook its slot (LIVE on a weakly ordered bus): not there yet. */
     if (shared_load_acquire(&header->sequence) != ring->head + 1) {
         *payload = settled ? header + 1 : NULL;
         return settled ? RING_CORRUPT : RING_EMPTY;
     }
+    enum ring_peek checked = check(header, message);
+    if (checked == RING_MESSAGE && look_behind(ring, settled, message) == RING_EMPTY) {
+        return RING_EMPTY;
+    }
     *payload = header + 1;
-    return check(header, message);
+    return checked;
 }
 
 const uint32_t *ring_output_sequence(const struct ring_output *ring)
 {
-    return &((const struct gyre_Header *)(const void *)slot_of(ring))->sequence;
+    return &((const struct gyre_Header *)(const void *)slot_at(ring, ring->head))->sequence;
 }
 
 enum ring_peek ring_output_peek_early(struct ring_output *ring, struct ring_message *message,
                                       const void **payload)
 {
-    const struct gyre_Header *header = (const void *)slot_of(ring);
+    const struct gyre_Header *header = (const void *)slot_at(ring, ring->head);
     /* A2: the answer is whole; pairs with R2 in shaders/gyre/kernel.glsl. */
     if (shared_load_acquire(&header->sequence) != ring->head + 1) {
         *payload = NULL;
@@ -133,7 +162,9 @@ enum ring_peek ring_output_peek_early(struct ring_output *ring, struct ring_mess
     }
     ring->tail = ring->tail == ring->head ? ring->head + 1 : ring->tail;
     *payload = header + 1;
-    return check(header, message);
+    enum ring_peek checked = check(header, message);
+    message->last = true;
+    return checked;
 }
 
 void ring_output_release(struct ring_output *ring)

@@ -33,6 +33,7 @@ struct ring_message {
     uint32_t extra;    /* the key in, the code out */
     uint32_t position; /* out: index of the input that it answers */
     uint32_t lane;     /* out: of that input, by its priority */
+    bool last;         /* out: of the answers to that input */
 };
 
 /* One lane. Invariant: head <= tail <= head + size in free-running indices. */
@@ -43,7 +44,7 @@ struct ring_input {
     uint32_t tail; /* next to write; ours, published by ring_input_publish */
     uint32_t head; /* the device's, as last seen */
     bool write_combined;
-    uint32_t *tail_word;     /* gyre_HostLine.input_tail[lane] */
+    uint32_t *tail_word;       /* gyre_HostLine.input_tail[lane] */
     const uint32_t *head_word; /* gyre_StatusLine.input_head[lane] */
 };
 
@@ -91,8 +92,9 @@ enum ring_peek {
     RING_CORRUPT, /* a header that cannot be, or a tail that cannot be (then *payload is NULL) */
 };
 
-/* The oldest answer, left in place. `settled`: no submission is in flight, so a slot that is not
- * whole by now never will be. RING_CORRUPT with a payload: drop it with ring_output_release. */
+/* The oldest answer, left in place. All answers to a message are published together, so the next
+ * slot tells whether this is the last one. `settled`: no submission is in flight, so a slot that is
+ * not whole by now never will be. RING_CORRUPT with a payload: drop it with ring_output_release. */
 enum ring_peek ring_output_peek(struct ring_output *ring, bool settled,
                                 struct ring_message *message, const void **payload);
 

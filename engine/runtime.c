@@ -18,6 +18,8 @@ struct gyre_runtime {
     struct carrier *carriers[DEVICE_QUEUES_MAX];
     uint32_t carrier_count;
     struct pipeline_store store;
+    struct timers *timers;
+    struct ticks_scale ticks;
     VkSemaphore go; /* signalled by the host only */
     gyre_visibility visibility;
     const gyre_compiler *compiler;
@@ -102,8 +104,10 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
         result = create_go(runtime);
     }
     if (result == GYRE_OK) {
+        ticks_calibrate(&runtime->ticks);
+        runtime->timers = timers_create();
         runtime->worker = worker_create();
-        result = runtime->worker ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
+        result = runtime->worker && runtime->timers ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < runtime->device.queue_count && result == GYRE_OK; ++i) {
         runtime->carriers[i] = carrier_create(&runtime->device, i, runtime->bound_ns);
@@ -167,6 +171,7 @@ static bool stop(struct gyre_runtime *runtime, uint64_t deadline)
         runtime->kernels = kernel->next;
         free_of_it = kernel_destroy(kernel, deadline) && free_of_it;
     }
+    free_of_it = timers_destroy(runtime->timers, deadline) && free_of_it;
     for (uint32_t i = 0; i < runtime->carrier_count; ++i) {
         free_of_it = carrier_destroy(runtime->carriers[i],
                                      free_of_it ? deadline : base_deadline(200000000)) &&
@@ -243,6 +248,8 @@ gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *
         .worker = runtime->worker,
         .carrier = runtime->carriers[runtime->next_kernel % runtime->carrier_count],
         .store = &runtime->store,
+        .timers = runtime->timers,
+        .ticks = &runtime->ticks,
         .go = runtime->go,
         .bound_ns = runtime->bound_ns,
         .visibility = runtime->visibility,
@@ -476,30 +483,63 @@ uint32_t gyre_kernel_output_size(const gyre_kernel *kernel)
 
 gyre_result gyre_send(gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns)
 {
-    return kernel && message ? traffic_send(kernel, message, timeout_ns, false)
-                             : GYRE_ERROR_INVALID;
+    return kernel && message
+               ? send_message(kernel, message, (struct patience){.timeout_ns = timeout_ns})
+               : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_try_send(gyre_kernel *kernel, const gyre_message *message)
 {
-    return kernel && message ? traffic_send(kernel, message, 0, true) : GYRE_ERROR_INVALID;
+    return kernel && message ? send_message(kernel, message, (struct patience){.never = true})
+                             : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_receive(gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns)
 {
-    return kernel && reply ? traffic_receive(kernel, reply, timeout_ns, false) : GYRE_ERROR_INVALID;
+    return kernel && reply
+               ? receive_answer(kernel, reply, (struct patience){.timeout_ns = timeout_ns})
+               : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_try_receive(gyre_kernel *kernel, gyre_reply *reply)
 {
-    return kernel && reply ? traffic_receive(kernel, reply, 0, true) : GYRE_ERROR_INVALID;
+    return kernel && reply ? receive_answer(kernel, reply, (struct patience){.never = true})
+                           : GYRE_ERROR_INVALID;
 }
 
+gyre_result gyre_request(gyre_kernel *kernel, const gyre_message *message, gyre_reply *reply,
+                         uint64_t timeout_ns)
+{
+    return kernel && message && reply ? request_await(kernel, message, reply, timeout_ns)
+                                      : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_request_begin(gyre_kernel *kernel, const gyre_message *message,
+                               uint64_t timeout_ns, gyre_request_callback callback, void *user)
+{
+    return kernel && message && callback
+               ? request_begin(kernel, message, timeout_ns, callback, user)
+               : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_pump(gyre_kernel *kernel, uint64_t timeout_ns, uint32_t *called)
+{
+    return kernel ? request_pump(kernel, timeout_ns, called) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_dead_letter_take(gyre_kernel *kernel, gyre_dead_letter *letter)
+{
+    return kernel && letter ? failure_take(kernel, letter) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_dead_letter_resend(gyre_kernel *kernel, uint32_t most, uint32_t *count)
+{
+    return kernel ? failure_resend(kernel, most, count) : GYRE_ERROR_INVALID;
+}
 gyre_result gyre_kernel_stats(gyre_kernel *kernel, gyre_stats *stats)
 {
     if (!kernel || !stats) {
         return GYRE_ERROR_INVALID;
     }
-    kernel_stats(kernel, stats);
-    return GYRE_OK;
+    return kernel_stats(kernel, stats);
 }

@@ -237,8 +237,7 @@ bool spirv_freeze(const uint32_t *words, size_t size, const struct spirv_constan
                   size_t count, uint32_t **made, size_t *made_size)
 {
     char reason[SPIRV_REASON_SIZE];
-    struct freezer f = {
-        .m = {.reason = reason}, .constants = constants, .constant_count = count};
+    struct freezer f = {.m = {.reason = reason}, .constants = constants, .constant_count = count};
     module_open(&f.m, words, size);
     if (f.m.result == SPIRV_OK) {
         f.known = calloc(f.m.id_bound, sizeof *f.known);

@@ -29,6 +29,7 @@ void staging_finish(struct staging *staging)
         staging->blocks = block->next;
         free(block);
     }
+    free(staging->heap);
     *staging = (struct staging){0};
 }
 
@@ -42,7 +43,10 @@ static bool grow(struct staging *staging)
     if (count == 0) {
         return false;
     }
-    struct staging_block *block = calloc(1, head + count * stride);
+    struct staging_entry **heap =
+        realloc(staging->heap, (size_t)(staging->pooled + count) * sizeof *heap);
+    staging->heap = heap ? heap : staging->heap;
+    struct staging_block *block = heap ? calloc(1, head + count * stride) : NULL;
     if (!block) {
         return false;
     }
@@ -85,6 +89,84 @@ static void mark(struct staging *staging, uint32_t priority)
     }
 }
 
+/* ---- the heap of deadlines: a parent is never after its children ---- */
+
+static void heap_put(struct staging *staging, uint64_t at, struct staging_entry *entry)
+{
+    staging->heap[at] = entry;
+    entry->heap_at = (uint32_t)(at + 1);
+}
+
+static void heap_rise(struct staging *staging, uint64_t at, struct staging_entry *entry)
+{
+    while (at > 0 && staging->heap[(at - 1) / 2]->deadline > entry->deadline) {
+        heap_put(staging, at, staging->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    heap_put(staging, at, entry);
+}
+
+static void heap_sink(struct staging *staging, uint64_t at, struct staging_entry *entry)
+{
+    for (;;) {
+        uint64_t child = 2 * at + 1;
+        if (child + 1 < staging->heap_count &&
+            staging->heap[child + 1]->deadline < staging->heap[child]->deadline) {
+            child += 1;
+        }
+        if (child >= staging->heap_count || staging->heap[child]->deadline >= entry->deadline) {
+            break;
+        }
+        heap_put(staging, at, staging->heap[child]);
+        at = child;
+    }
+    heap_put(staging, at, entry);
+}
+
+static void heap_add(struct staging *staging, struct staging_entry *entry)
+{
+    if (entry->deadline) {
+        staging->heap_count += 1;
+        heap_rise(staging, staging->heap_count - 1, entry);
+    }
+}
+
+static void heap_remove(struct staging *staging, struct staging_entry *entry)
+{
+    if (!entry->heap_at) {
+        return;
+    }
+    uint64_t at = entry->heap_at - 1;
+    entry->heap_at = 0;
+    staging->heap_count -= 1;
+    struct staging_entry *last = staging->heap[staging->heap_count];
+    if (last == entry) {
+        return;
+    }
+    if (at > 0 && staging->heap[(at - 1) / 2]->deadline > last->deadline) {
+        heap_rise(staging, at, last);
+    } else {
+        heap_sink(staging, at, last);
+    }
+}
+
+struct staging_entry *staging_take_expired(struct staging *staging, uint64_t now)
+{
+    struct staging_entry *entry = staging->heap_count ? staging->heap[0] : NULL;
+    if (!entry || entry->deadline > now) {
+        return NULL;
+    }
+    staging_remove(staging, entry);
+    return entry;
+}
+
+uint64_t staging_next_deadline(const struct staging *staging)
+{
+    return staging->heap_count ? staging->heap[0]->deadline : UINT64_MAX;
+}
+
+/* ---- the lists ---- */
+
 void staging_add(struct staging *staging, struct staging_entry *entry)
 {
     uint32_t priority = entry->priority;
@@ -94,6 +176,7 @@ void staging_add(struct staging *staging, struct staging_entry *entry)
     staging->last[priority] = entry;
     staging->count += 1;
     mark(staging, priority);
+    heap_add(staging, entry);
 }
 
 void staging_put_back(struct staging *staging, struct staging_entry *entry)
@@ -109,6 +192,7 @@ void staging_put_back(struct staging *staging, struct staging_entry *entry)
     *(entry->previous ? &entry->previous->next : &staging->first[priority]) = entry;
     staging->count += 1;
     mark(staging, priority);
+    heap_add(staging, entry);
 }
 
 void staging_remove(struct staging *staging, struct staging_entry *entry)
@@ -120,6 +204,25 @@ void staging_remove(struct staging *staging, struct staging_entry *entry)
     entry->previous = NULL;
     staging->count -= 1;
     mark(staging, priority);
+    heap_remove(staging, entry);
+}
+
+struct staging_entry *staging_peek_aged(const struct staging *staging, uint64_t now, uint64_t age)
+{
+    struct staging_entry *best = NULL;
+    for (uint32_t word = 0; word < LENGTH(staging->holds); ++word) {
+        for (uint64_t bits = staging->holds[word]; bits; bits &= bits - 1) {
+            /* The first of a list has waited longest, so no other of it counts as more. */
+            struct staging_entry *entry =
+                staging->first[word * 64 + (uint32_t)__builtin_ctzll(bits)];
+            uint64_t waited = now > entry->added ? (now - entry->added) / age : 0;
+            uint64_t most = STAGING_PRIORITIES - 1 - entry->priority;
+            entry->counted = entry->priority + (uint32_t)(waited < most ? waited : most);
+            bool older = best && entry->counted == best->counted && entry->id < best->id;
+            best = !best || entry->counted > best->counted || older ? entry : best;
+        }
+    }
+    return best;
 }
 
 struct staging_entry *staging_peek(const struct staging *staging)

@@ -1,10 +1,10 @@
 /* Messages between the caller and a ring: strict priority 0-255, first in first out among equals,
- * bounded.
+ * bounded, with deadlines.
  *
- * One list per priority and a bitmap of those that hold something: every operation is O(1),
- * whatever is staged. Entries come from a pool that grows in blocks up to its bound and is never
- * given back before staging_finish; an entry stays the pool's between staging_take and
- * staging_recycle, which is how a message in the device's window keeps its copy.
+ * One list per priority and a bitmap of those that hold something: O(1), whatever is staged. A heap
+ * holds those with a deadline: O(log n) for these. Entries come from a pool that grows in blocks up
+ * to its bound and is never given back before staging_finish; an entry stays the pool's between
+ * staging_take and staging_recycle, which is how a message in the device's window keeps its copy.
  *
  * Thread-safety: the caller's lock.
  */
@@ -22,13 +22,21 @@ struct staging_entry {
     struct staging_entry *previous;
     uint64_t id;
     uint64_t correlation;
+    uint64_t deadline; /* a moment of base_now_ns(); 0: none */
+    uint64_t added;    /* when it was accepted, and when it was handed to the device: in ticks */
+    uint64_t placed;
     uint32_t priority;
+    uint32_t counted; /* the priority as which it was handed over: see staging_peek_aged() */
     uint32_t type;
     uint32_t extra;
     uint32_t flags;
     uint32_t size;    /* of payload */
     uint32_t answers; /* that have come for it */
     uint32_t result;
+    uint32_t code;    /* of gyre_fail() */
+    uint32_t heap_at; /* place in staging.heap + 1; 0: not in it */
+    bool awaited;     /* somebody has asked for its answer, and may have given up */
+    struct awaiter *awaiter;
     unsigned char *payload; /* payload_size bytes */
 };
 
@@ -43,6 +51,9 @@ struct staging {
     size_t payload_size;
     struct staging_entry *spare;
     struct staging_block *blocks;
+    struct staging_entry **heap; /* of those staged with a deadline, the next one first; room for
+                                    all entries made */
+    uint64_t heap_count;
 };
 
 /* `beyond`: how many entries may be out of it (taken, not recycled) while `capacity` are staged. */
@@ -67,6 +78,16 @@ void staging_put_back(struct staging *staging, struct staging_entry *entry);
 /* The most urgent, oldest first; NULL if nothing is staged. `peek` leaves it. */
 struct staging_entry *staging_peek(const struct staging *staging);
 struct staging_entry *staging_take(struct staging *staging);
+
+/* As staging_peek, but an entry counts as one priority higher for every `age` ticks since it was
+ * added, up to 255; sets its `counted`. O(priorities in use). */
+struct staging_entry *staging_peek_aged(const struct staging *staging, uint64_t now, uint64_t age);
+
+/* Removes one whose deadline is not after `now`; NULL if there is none. */
+struct staging_entry *staging_take_expired(struct staging *staging, uint64_t now);
+
+/* The deadline that comes next; UINT64_MAX if there is none. */
+uint64_t staging_next_deadline(const struct staging *staging);
 
 /* The least urgent, oldest first: what DROP_OLDEST gives up. NULL if nothing is staged. */
 struct staging_entry *staging_peek_lowest(const struct staging *staging);

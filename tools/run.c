@@ -286,6 +286,7 @@ static void summarise(struct run *run, const struct session_report *report)
     }
     gyre_runtime_device(run->runtime, &device, NULL);
     gyre_kernel_stats(run->kernel, &stats);
+    const gyre_latency latency = histogram_summary(&report->latency);
     const double seconds = (double)report->elapsed_ns / 1e9;
     const double rate = seconds > 0 ? (double)report->replied / seconds : 0;
     char silent[48] = "";
@@ -298,10 +299,9 @@ static void summarise(struct run *run, const struct session_report *report)
                 command_duration(report->elapsed_ns).text, rate);
     command_say("latency p50 %s, p99 %s, max %s; %s, %" PRIu64 " seen live, %" PRIu64
                 " residencies; %s (%s)",
-                command_duration(latency_at(&report->latency, 0.5)).text,
-                command_duration(latency_at(&report->latency, 0.99)).text,
-                command_duration(report->latency.max).text, stats.live ? "live" : "strict",
-                stats.live_seen, stats.residencies, device.name, device.driver);
+                command_duration(latency.p50).text, command_duration(latency.p99).text,
+                command_duration(latency.max).text, stats.live ? "live" : "strict", stats.live_seen,
+                stats.residencies, device.name, device.driver);
 }
 
 static enum command_exit exit_of(const struct session_report *report)

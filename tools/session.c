@@ -128,7 +128,7 @@ static void count_reply(struct session *session, const struct reorder_match *mat
     atomic_store(&session->moved_ns, now);
     if (match->first) {
         pthread_mutex_lock(&session->latency_lock);
-        latency_add(&session->report->latency, now - match->sent_ns);
+        histogram_add(&session->report->latency, now - match->sent_ns);
         pthread_mutex_unlock(&session->latency_lock);
         atomic_fetch_add(&session->replied, 1);
     }
@@ -211,14 +211,13 @@ static void show_progress(struct session *session, uint64_t now)
         return;
     }
     pthread_mutex_lock(&session->latency_lock);
-    const uint64_t p50 = latency_at(&session->report->latency, 0.5);
-    const uint64_t p99 = latency_at(&session->report->latency, 0.99);
+    const gyre_latency latency = histogram_summary(&session->report->latency);
     pthread_mutex_unlock(&session->latency_lock);
     const uint64_t since = session->progress_ns ? session->progress_ns : session->first_sent_ns;
     const double rate = (double)(replied - session->progress_seen) * 1e9 / (double)(now - since);
     char text[160];
     snprintf(text, sizeof text, "gyre: %" PRIu64 " replies, %.0f/s, p50 %s, p99 %s", replied, rate,
-             command_duration(p50).text, command_duration(p99).text);
+             command_duration(latency.p50).text, command_duration(latency.p99).text);
     command_progress(text);
     session->progress_ns = now;
     session->progress_seen = replied;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "command.h"
-#include "latency.h"
+#include "histogram.h"
 #include "layout.h"
 
 struct session_params {
@@ -45,11 +45,11 @@ struct session_report {
     uint64_t bad_lines;
     uint64_t sent;
     uint64_t replied;
-    uint64_t failed;        /* replies that say so, or that could not be used */
-    uint64_t silent;        /* processed without an answer */
-    uint64_t answers;       /* lines written */
-    uint64_t elapsed_ns;    /* first message to last reply */
-    struct latency latency; /* send to first reply */
+    uint64_t failed;          /* replies that say so, or that could not be used */
+    uint64_t silent;          /* processed without an answer */
+    uint64_t answers;         /* lines written */
+    uint64_t elapsed_ns;      /* first message to last reply */
+    struct histogram latency; /* send to first reply */
 };
 
 /* From now on the first SIGINT or SIGTERM ends the session in order, the second the process at

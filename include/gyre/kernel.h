@@ -111,8 +111,9 @@ typedef struct gyre_kernel_params {
 
     /* Answers that wait on the host for gyre_receive() at most; 0: queue_size. When there are that
      * many: BLOCK holds the kernel back, once the device's output ring is full as well; REJECT
-     * fails the message with OUTPUT_FULL; DROP_OLDEST gives up the oldest answer of the lowest
-     * priority, never one above the newcomer. */
+     * fails the message with OUTPUT_FULL, for which there is no gyre_reply, but a dead letter if
+     * such are kept; DROP_OLDEST gives up the oldest answer of the lowest priority, never one above
+     * the newcomer. */
     uint32_t output_queue_size;
     gyre_backpressure output_backpressure;
 

@@ -88,7 +88,7 @@ typedef struct gyre_stats {
     uint64_t last_error_id;   /* its message */
 } gyre_stats;
 
-/* Results: OK, INVALID. Kept after TERMINATED. Does not block. Thread-safety: safe. */
+/* Results: OK, INVALID, NO_MEMORY. Kept after TERMINATED. Does not block. Thread-safety: safe. */
 GYRE_API gyre_result gyre_kernel_stats(gyre_kernel *kernel, gyre_stats *stats);
 
 #ifdef __cplusplus

@@ -228,7 +228,12 @@ void gyre_publish(uint done, uint answers)
         gyre_store(gyre_output_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
     }
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
-    /* R3: gives the input slot back; pairs with A3 in engine/ring.c. */
+    /* R3: gives the input slot back; pairs with A3 in engine/ring.c. Not before its answers are there, or the message looks
+     * silent to a host that is watching. (Drivers that cut loops run on processors that keep the order, and take a fence of
+     * the leader's alone for a meeting.) */
+    if (GYRE_LIVE && !GYRE_CUTS) {
+        gyre_fence();
+    }
     gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_head);
     gyre_failures += done * gyre_failed;
     gyre_left -= done;
@@ -557,6 +562,12 @@ bool gyre_redelivered()
 uint gyre_message_type()
 {
     return gyre_message_info & 0xffffu;
+}
+
+/* A timer message (gyre_kernel_params.tick_ns): nothing was sent for that long. */
+bool gyre_is_tick()
+{
+    return gyre_message_type() == GYRE_TYPE_TICK;
 }
 
 uint gyre_message_priority()

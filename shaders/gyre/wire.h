@@ -91,6 +91,10 @@
 #define GYRE_CLAIMED_FIRST \
     0x10u /* ... as the first thing that the residency did, and ended it without a word */
 
+#ifndef GYRE_TYPE_TICK
+#define GYRE_TYPE_TICK 0xffffu /* as in gyre/kernel.h */
+#endif
+
 /* gyre_Header.info: type in bits 0-15, priority in 16-23, flags in 24-31. */
 #define GYRE_INFO_PRIORITY_SHIFT 16
 #define GYRE_INFO_FLAGS_SHIFT 24

@@ -438,8 +438,8 @@ static void run(const struct variant *variant, uint64_t messages)
     shared_store_relaxed(&stage->device.control->host.command, GYRE_COMMAND_TERMINATE);
     pthread_join(device, NULL);
     check_total(stage);
-    printf("%-11s %8" PRIu64 " messages, %8" PRIu64
-           " residencies, %8" PRIu64 " live, %6u failed, %5u redone, %6.2f s\n",
+    printf("%-11s %8" PRIu64 " messages, %8" PRIu64 " residencies, %8" PRIu64
+           " live, %6u failed, %5u redone, %6.2f s\n",
            variant->name, stage->messages, stage->residencies, stage->device.seen_live,
            stage->total.failed, stage->total.redone, (double)(base_now_ns() - start) / 1e9);
     played_close(&stage->device);

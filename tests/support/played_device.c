@@ -134,7 +134,8 @@ static bool has_room(struct residency *residency)
     uint32_t end = residency->output_tail + residency->device->params.max_sends;
     if (end - residency->output_head > size && residency->submission->live) {
         /* A4: what was released may be overwritten; pairs with R4 in engine/ring.c. */
-        residency->output_head = shared_load_acquire(&residency->device->control->reader.output_head);
+        residency->output_head =
+            shared_load_acquire(&residency->device->control->reader.output_head);
     }
     return end - residency->output_head <= size;
 }

@@ -1,0 +1,248 @@
+/* gyre_send: checks, room, staging; and messages that are lost. */
+#include <string.h>
+
+#include "kernel.h"
+
+static const gyre_message_type *find_type(const struct gyre_kernel *kernel, uint32_t type)
+{
+    for (uint32_t i = 0; i < kernel->params.type_count; ++i) {
+        if (kernel->params.types[i].type == type) {
+            return &kernel->params.types[i];
+        }
+    }
+    return NULL;
+}
+
+/* Without types there is one, and its size may be rounded up as in an array. */
+static gyre_result check_size(const struct gyre_kernel *kernel, const gyre_message *message)
+{
+    const struct spirv_slots *input = &kernel->build.program.info.input;
+    const gyre_message_type *type = find_type(kernel, message->type);
+    uint32_t least = type ? type->size : input->data_size;
+    uint32_t most = type ? type->size : input->padded_size;
+    if (kernel->params.type_count ? !type : message->type != 0) {
+        return log_fail(kernel->services.log, GYRE_ERROR_TYPE, "kernel %s has no message type %u",
+                        kernel->id, message->type);
+    }
+    size_t size = message->data ? message->size : 0;
+    if (size >= least && size <= most) {
+        return GYRE_OK;
+    }
+    if (type) {
+        return log_fail(kernel->services.log, GYRE_ERROR_SIZE,
+                        "kernel %s: a message of %zu bytes, type %u has %u", kernel->id, size,
+                        type->type, least);
+    }
+    return log_fail(kernel->services.log, GYRE_ERROR_SIZE,
+                    "kernel %s: a message of %zu bytes, GYRE_INPUT has %u", kernel->id, size,
+                    least);
+}
+
+static gyre_result check_message(struct gyre_kernel *kernel, const gyre_message *message)
+{
+    gyre_result result = GYRE_OK;
+    if (message->priority >= STAGING_PRIORITIES) {
+        result = log_fail(kernel->services.log, GYRE_ERROR_INVALID,
+                          "kernel %s: priority %u, it must be 0 to 255", kernel->id,
+                          message->priority);
+    }
+    result = result == GYRE_OK ? check_size(kernel, message) : result;
+    kernel->stats.rejected_invalid += result != GYRE_OK;
+    return result;
+}
+
+/* ---- losses ---- */
+
+void send_lose(struct gyre_kernel *kernel, struct staging_entry *entry, gyre_result why)
+{
+    gyre_result said = why == GYRE_ERROR_TERMINATED ? GYRE_ERROR_DROPPED : why;
+    kernel->stats.expired += why == GYRE_ERROR_EXPIRED;
+    kernel->stats.dropped_terminated += why == GYRE_ERROR_TERMINATED;
+    if (kernel->params.on_drop) {
+        kernel->params.on_drop(kernel->params.drop_user, entry->id, said);
+    }
+    if (entry->awaited) {
+        request_end(kernel, entry, why, NULL, NULL);
+    } else if (kernel->params.report_all) {
+        answers_add_empty(kernel, entry, said, 0);
+    }
+    staging_recycle(&kernel->staging, entry);
+}
+
+void send_expire(struct gyre_kernel *kernel)
+{
+    if (staging_next_deadline(&kernel->staging) == UINT64_MAX) {
+        return;
+    }
+    uint64_t now = base_now_ns();
+    struct staging_entry *entry = staging_take_expired(&kernel->staging, now);
+    bool any = entry != NULL;
+    for (; entry; entry = staging_take_expired(&kernel->staging, now)) {
+        send_lose(kernel, entry, GYRE_ERROR_EXPIRED);
+    }
+    if (any) {
+        kernel_wake(kernel); /* there is room */
+    }
+}
+
+/* ---- room ---- */
+
+/* DROP_OLDEST: OK when there is room now, DROPPED when the newcomer is the one to go. */
+static gyre_result drop_oldest(struct gyre_kernel *kernel, const gyre_message *message)
+{
+    struct staging_entry *oldest = staging_peek_lowest(&kernel->staging);
+    if (oldest && oldest->priority <= message->priority) {
+        kernel->stats.dropped_oldest += 1;
+        staging_remove(&kernel->staging, oldest);
+        send_lose(kernel, oldest, GYRE_ERROR_DROPPED);
+        return GYRE_OK;
+    }
+    uint64_t id = atomic_fetch_add(kernel->services.next_id, 1);
+    kernel->stats.accepted += 1;
+    kernel->stats.dropped_newest += 1;
+    if (kernel->params.on_drop) {
+        kernel->params.on_drop(kernel->params.drop_user, id, GYRE_ERROR_DROPPED);
+    }
+    return GYRE_ERROR_DROPPED;
+}
+
+static gyre_result may_send(const struct gyre_kernel *kernel)
+{
+    gyre_result result = kernel_broken(kernel);
+    if (result == GYRE_OK && lifecycle_check(kernel->state, LIFECYCLE_SEND) != GYRE_OK) {
+        result = GYRE_ERROR_TERMINATED; /* while it waited for room */
+    }
+    return result;
+}
+
+static bool has_room(struct gyre_kernel *kernel)
+{
+    if (staging_is_full(&kernel->staging)) {
+        send_expire(kernel);
+        kernel_turn(kernel);
+    }
+    return !staging_is_full(&kernel->staging);
+}
+
+/* Until there is room to stage. `expires`: the message's own deadline. */
+static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *message,
+                             uint64_t expires, struct patience *patience)
+{
+    for (;;) {
+        gyre_result result = may_send(kernel);
+        if (result != GYRE_OK || has_room(kernel)) {
+            return result;
+        }
+        if (kernel->params.backpressure == GYRE_DROP_OLDEST) {
+            return drop_oldest(kernel, message);
+        }
+        if (kernel->params.backpressure == GYRE_REJECT || patience->never) {
+            kernel->stats.rejected_full += 1;
+            return GYRE_ERROR_FULL;
+        }
+        uint64_t deadline = patience_deadline(patience);
+        bool expires_first = expires && expires < deadline;
+        if (!kernel_wait(kernel, NULL, expires_first ? expires : deadline)) {
+            kernel->stats.rejected_full += 1;
+            return expires_first ? GYRE_ERROR_EXPIRED : GYRE_ERROR_TIMEOUT;
+        }
+    }
+}
+
+/* ---- staging ---- */
+
+static void stamp(struct gyre_kernel *kernel)
+{
+    if (kernel->fresh) {
+        kernel->fresh->added = ticks_now(kernel->services.ticks);
+        kernel->fresh = NULL;
+    }
+}
+
+void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct awaiter *awaiter)
+{
+    stamp(kernel);
+    kernel->fresh = entry;
+    if (kernel->age_ticks) {
+        stamp(kernel);
+    }
+    entry->id = atomic_fetch_add(kernel->services.next_id, 1);
+    entry->awaiter = awaiter;
+    entry->awaited = awaiter != NULL;
+    if (awaiter) {
+        awaiter->entry = entry;
+    }
+    staging_add(&kernel->staging, entry);
+    kernel->stats.accepted += 1;
+}
+
+static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message, uint64_t expires,
+                         struct awaiter *awaiter)
+{
+    struct staging_entry *entry = staging_new(&kernel->staging);
+    if (!entry) {
+        return log_fail(kernel->services.log, GYRE_ERROR_NO_MEMORY,
+                        "kernel %s: no memory to stage a message", kernel->id);
+    }
+    const struct spirv_slots *input = &kernel->build.program.info.input;
+    entry->correlation = message->correlation;
+    entry->deadline = expires;
+    entry->priority = message->priority;
+    entry->type = message->type;
+    entry->extra = message->key;
+    entry->size = (uint32_t)message->size < input->data_size ? (uint32_t)message->size
+                                                             : input->data_size;
+    memcpy(entry->payload, message->data, entry->size);
+    send_accept(kernel, entry, awaiter);
+    if (message->id) {
+        *message->id = entry->id;
+    }
+    return GYRE_OK;
+}
+
+gyre_result send_stage(struct gyre_kernel *kernel, const gyre_message *message,
+                       struct awaiter *awaiter, struct patience *patience)
+{
+    gyre_result result = kernel_allows(kernel, LIFECYCLE_SEND);
+    if (result == GYRE_OK) {
+        result = check_message(kernel, message);
+    }
+    uint64_t expires = message->deadline_ns ? base_deadline(message->deadline_ns) : 0;
+    if (result == GYRE_OK) {
+        result = make_room(kernel, message, expires, patience);
+    }
+    if (result == GYRE_OK) {
+        result = stage(kernel, message, expires, awaiter);
+    }
+    if (result == GYRE_OK && kernel->params.tick_ns) {
+        kernel->quiet_since = base_now_ns();
+    }
+    return result;
+}
+
+void send_on(struct gyre_kernel *kernel)
+{
+    window_fill(kernel);
+    if (kernel->staging.count > 0) {
+        answers_collect(kernel);
+        window_fill(kernel);
+        stamp(kernel);
+    }
+    residency_kick(kernel);
+    failure_act(kernel);
+    kernel_pass_watch(kernel);
+}
+
+gyre_result send_message(struct gyre_kernel *kernel, const gyre_message *message,
+                         struct patience patience)
+{
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = send_stage(kernel, message, NULL, &patience);
+    if (result == GYRE_OK) {
+        send_on(kernel);
+    } else if (patience.deadline) {
+        kernel_pass_watch(kernel); /* it has waited */
+    }
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}

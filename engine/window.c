@@ -1,0 +1,220 @@
+/* Staged messages into the device's input rings, and back. */
+#include "kernel.h"
+#include "shared.h"
+
+uint32_t window_in_lane(const struct group *group, uint32_t lane)
+{
+    return group->input[lane].tail - group->acknowledged[lane];
+}
+
+static uint64_t in_group(const struct group *group)
+{
+    uint64_t sum = 0;
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        sum += window_in_lane(group, lane);
+    }
+    return sum;
+}
+
+uint64_t window_count(const struct gyre_kernel *kernel)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; kernel->build.groups && i < kernel->params.workgroups; ++i) {
+        sum += in_group(&kernel->build.groups[i]);
+    }
+    return sum;
+}
+
+/* Messages for the device to take. What it has taken may not be acknowledged yet: its answers wait
+ * for a reader. */
+static uint64_t to_take(const struct group *group)
+{
+    uint64_t sum = 0;
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        sum += group->input[lane].tail - group->input[lane].head;
+    }
+    return sum;
+}
+
+bool window_can_run(const struct gyre_kernel *kernel)
+{
+    uint32_t sends = kernel->build.program.info.max_sends;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        const struct group *group = &kernel->build.groups[i];
+        /* The output tail, not as last peeked: what lies unread there holds the device back. */
+        uint32_t unread = shared_load_relaxed(group->output.tail_word) - group->output.head;
+        if (to_take(group) > 0 && (uint64_t)unread + sends <= group->output.size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The workgroup with the least to do of those that have room in the lane. */
+static struct group *choose_group(struct gyre_kernel *kernel, uint32_t lane)
+{
+    struct group *best = NULL;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        if (window_in_lane(group, lane) < group->input[lane].size &&
+            (!best || in_group(group) < in_group(best))) {
+            best = group;
+        }
+    }
+    return best;
+}
+
+static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane,
+                  struct staging_entry *entry)
+{
+    struct ring_input *ring = &group->input[lane];
+    group->window[lane][ring->tail & (ring->size - 1)] = entry;
+    ring_input_write(ring,
+                     &(struct ring_message){
+                         .id = entry->id,
+                         .correlation = entry->correlation,
+                         .type = entry->type,
+                         .priority = entry->counted,
+                         .flags = entry->flags,
+                         .extra = entry->extra,
+                     },
+                     entry->payload, entry->size);
+    ring_input_publish(ring);
+    entry->placed = ticks_now(kernel->services.ticks);
+    if (entry == kernel->fresh) {
+        entry->added = entry->placed;
+        kernel->fresh = NULL;
+    }
+}
+
+/* The next one to hand over. */
+static struct staging_entry *next(struct gyre_kernel *kernel)
+{
+    if (kernel->age_ticks) {
+        return staging_peek_aged(&kernel->staging, ticks_now(kernel->services.ticks),
+                                 kernel->age_ticks);
+    }
+    struct staging_entry *entry = staging_peek(&kernel->staging);
+    if (entry) {
+        entry->counted = entry->priority;
+    }
+    return entry;
+}
+
+void window_fill(struct gyre_kernel *kernel)
+{
+    if (!kernel_runs(kernel)) {
+        return;
+    }
+    send_expire(kernel);
+    bool moved = false;
+    for (;;) {
+        struct staging_entry *entry = next(kernel);
+        uint32_t lane = entry ? ring_lane(entry->counted) : 0;
+        struct group *group = entry ? choose_group(kernel, lane) : NULL;
+        if (!group) {
+            break;
+        }
+        staging_remove(&kernel->staging, entry);
+        place(kernel, group, lane, entry);
+        moved = true;
+    }
+    if (moved) {
+        kernel_wake(kernel);
+    }
+}
+
+/* Two lists, each newest first by `next`, as one. */
+static struct staging_entry *merge(struct staging_entry *a, struct staging_entry *b)
+{
+    struct staging_entry *first = NULL;
+    struct staging_entry **last = &first;
+    while (a && b) {
+        struct staging_entry **newer = a->id > b->id ? &a : &b;
+        *last = *newer;
+        last = &(*newer)->next;
+        *newer = *last;
+    }
+    *last = a ? a : b;
+    return first;
+}
+
+/* A merge sort whose lists wait in bins by their size. */
+#define BINS 40
+
+static void sort_in(struct staging_entry *bins[BINS], struct staging_entry *entry)
+{
+    entry->next = NULL;
+    uint32_t bin = 0;
+    for (; bins[bin]; ++bin) {
+        entry = merge(bins[bin], entry);
+        bins[bin] = NULL;
+    }
+    bins[bin] = entry;
+}
+
+/* What the device has not consumed, newest first. Within a lane messages lie in the order of their
+ * priorities as well, so each is sorted by itself. */
+static struct staging_entry *withdraw_all(struct gyre_kernel *kernel)
+{
+    struct staging_entry *bins[BINS] = {0};
+    for (uint32_t i = 0; i < kernel->params.workgroups * GYRE_LANES; ++i) {
+        struct group *group = &kernel->build.groups[i / GYRE_LANES];
+        uint32_t lane = i % GYRE_LANES;
+        struct ring_input *ring = &group->input[lane];
+        while (ring->tail != ring->head) {
+            ring_input_withdraw(ring);
+            struct staging_entry **slot = &group->window[lane][ring->tail & (ring->size - 1)];
+            sort_in(bins, *slot);
+            *slot = NULL;
+        }
+    }
+    struct staging_entry *all = NULL;
+    for (size_t bin = 0; bin < BINS; ++bin) {
+        all = merge(bins[bin], all);
+    }
+    return all;
+}
+
+/* A message that was in hand when the driver cut a loop has been begun: its next handler must know.
+ */
+static void mark_begun(struct gyre_kernel *kernel)
+{
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+            struct ring_input *ring = &group->input[lane];
+            if (group->begun & GYRE_CLAIMED_BEGUN << lane && ring->tail != ring->head) {
+                group->window[lane][ring->head & (ring->size - 1)]->flags |= GYRE_FLAG_REDELIVERED;
+                kernel->stats.redelivered += 1;
+            }
+        }
+        group->begun = 0;
+    }
+}
+
+void window_take_back(struct gyre_kernel *kernel)
+{
+    mark_begun(kernel);
+    struct staging_entry *all = withdraw_all(kernel);
+    kernel->refilled = kernel->refilled || all;
+    while (all) {
+        struct staging_entry *entry = all;
+        all = entry->next;
+        staging_put_back(&kernel->staging, entry); /* newest first: each goes before its equals */
+    }
+}
+
+void window_drop(struct gyre_kernel *kernel)
+{
+    struct staging_entry *all = kernel->build.groups ? withdraw_all(kernel) : NULL;
+    while (all) {
+        struct staging_entry *entry = all;
+        all = entry->next;
+        send_lose(kernel, entry, GYRE_ERROR_TERMINATED);
+    }
+    for (struct staging_entry *entry = staging_take(&kernel->staging); entry;
+         entry = staging_take(&kernel->staging)) {
+        send_lose(kernel, entry, GYRE_ERROR_TERMINATED);
+    }
+}
