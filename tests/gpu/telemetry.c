@@ -21,7 +21,7 @@ static void check_latency(const gyre_latency *latency, uint64_t count)
               "min %llu p50 %llu p99 %llu p99.9 %llu max %llu", (unsigned long long)l->min,
               (unsigned long long)l->p50, (unsigned long long)l->p99, (unsigned long long)l->p999,
               (unsigned long long)l->max);
-    cr_assert((count > 0) == (l->max > 0));
+    cr_assert(count > 0 || l->max == 0);
 }
 
 /* A41 */
