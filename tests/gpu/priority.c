@@ -276,7 +276,7 @@ static struct done await_lowly(gyre_kernel *kernel, uint64_t bound_ns)
 /* A16: the stream lasts until the lowly one is answered. */
 Test(priority, with_ageing_serves_the_lowest_in_bounded_time)
 {
-    enum { QUEUE = 64 };
+    enum { QUEUE = 512 };
     for (BOTH_MODES(mode)) {
         struct rig rig;
         rig_open(&rig, mode);
@@ -288,7 +288,9 @@ Test(priority, with_ageing_serves_the_lowest_in_bounded_time)
         stream.kernel = rig_launch(&rig, params);
         atomic_store(&stream.stop, false);
         task_send(stream.kernel, (struct task){.value = LOWLY}, 0);
-        tasks_send(stream.kernel, 0, QUEUE - 1, 255);
+        for (uint32_t i = 1; i < QUEUE; ++i) {
+            task_send(stream.kernel, (struct task){.turns = COUNTING_SLOW / 4}, 255);
+        }
         pthread_t thread;
         cr_assert(pthread_create(&thread, NULL, send_urgent, &stream) == 0);
         ok(gyre_kernel_activate(stream.kernel));
