@@ -1,5 +1,6 @@
 /* Messages that are too late (A34), and those that come by themselves: timers. */
 #include <stdatomic.h>
+#include <time.h>
 
 #include "tasks.h"
 
@@ -247,6 +248,47 @@ Test(deadlines, and_drops_are_told_to_who_wants_all_reported)
         gives(GYRE_ERROR_TERMINATED, gyre_try_receive(kernel, &(gyre_reply){0}));
         cr_assert(atomic_load(&losses.dropped) == 3 && atomic_load(&losses.expired) == 1 &&
                   atomic_load(&losses.other) == 0 && atomic_load(&losses.last_id) == id);
+        rig_close(&rig);
+    }
+}
+
+struct receiver {
+    pthread_t thread;
+    gyre_kernel *kernel;
+    gyre_result result;
+    gyre_reply reply;
+};
+
+static void *receive_forever(void *argument)
+{
+    struct receiver *receiver = argument;
+    receiver->result = gyre_receive(receiver->kernel, &receiver->reply, GYRE_FOREVER);
+    return NULL;
+}
+
+/* Who waits already hears of a message that is sent later, and lost. */
+Test(deadlines, that_pass_wake_who_waits_for_a_report)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel_params params = tasks_params("reporting");
+        params.report_all = true;
+        static struct receiver receiver;
+        receiver = (struct receiver){.kernel = rig_launch(&rig, params)};
+        cr_assert(pthread_create(&receiver.thread, NULL, receive_forever, &receiver) == 0);
+        /* It has still to come to its wait; if this is too short it knows more than it has to,
+         * which is as right. */
+        counting_sleep(50 * MS);
+        uint64_t id = send_by(receiver.kernel, 1, SOON);
+        struct timespec give_up;
+        clock_gettime(CLOCK_REALTIME, &give_up);
+        give_up.tv_sec += 20;
+        cr_assert(pthread_timedjoin_np(receiver.thread, NULL, &give_up) == 0,
+                  "the message never expired");
+        ok(receiver.result);
+        gives(GYRE_ERROR_EXPIRED, receiver.reply.result);
+        cr_assert(receiver.reply.id == id);
         rig_close(&rig);
     }
 }

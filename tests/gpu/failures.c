@@ -266,6 +266,38 @@ Test(failures, beyond_the_room_for_dead_letters_push_the_oldest_out)
     }
 }
 
+/* They take up no room of the queue's. */
+Test(failures, kept_as_dead_letters_leave_the_queue_as_large_as_it_was)
+{
+    enum { LETTERS = 50, QUEUE = 4 };
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel_params params = tasks_params("letters");
+        params.dead_letters = LETTERS;
+        params.queue_size = QUEUE;
+        params.window = 1;
+        gyre_kernel *kernel = rig_active(&rig, params);
+        for (uint32_t i = 0; i < LETTERS + 10; ++i) {
+            task_send(kernel, (struct task){.value = i, .fail = 1}, i % 256);
+        }
+        until(flow_stats(kernel).failed == LETTERS + 10);
+        ok(gyre_kernel_deactivate(kernel, PATIENCE));
+        tasks_send(kernel, 0, QUEUE, 0);
+        struct task task = {0};
+        gyre_message message = task_message(&task);
+        gives(GYRE_ERROR_FULL, gyre_try_send(kernel, &message));
+        ok(gyre_kernel_reactivate(kernel));
+        for (uint32_t i = 0; i < QUEUE; ++i) {
+            task_expect(kernel, i, LETTERS + 10 + 1 + i);
+        }
+        gyre_stats stats = flow_stats(kernel);
+        cr_assert(stats.dead_letters == LETTERS && stats.dead_dropped == 10, "%s",
+                  books_text(&stats));
+        rig_close(&rig);
+    }
+}
+
 Test(failures, can_be_sent_again_as_new_messages)
 {
     for (BOTH_MODES(mode)) {

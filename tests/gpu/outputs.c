@@ -127,6 +127,30 @@ Test(outputs, that_block_end_with_the_kernel)
     }
 }
 
+/* A29, A6: a pause does not wait for readers, and what it takes back is not what was answered. */
+Test(outputs, that_block_do_not_hold_a_pause)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel *kernel = rig_active(&rig, narrow("blocking", GYRE_BLOCK));
+        uint32_t sent = send_until_held(kernel);
+        for (uint32_t round = 0; round < 5; ++round) {
+            ok(gyre_kernel_deactivate(kernel, PATIENCE));
+            gyre_stats stats = flow_stats(kernel);
+            cr_assert(books_balance(&stats) && stats.accepted == sent && stats.staged > 0, "%s",
+                      books_text(&stats));
+            task_expect(kernel, round, round + 1);
+            ok(gyre_kernel_reactivate(kernel));
+        }
+        for (uint32_t i = 5; i < sent; ++i) {
+            task_expect(kernel, i, i + 1);
+        }
+        tasks_expect_none(kernel);
+        rig_close(&rig);
+    }
+}
+
 /* A29, A9: a drain does not wait for readers. */
 Test(outputs, that_block_do_not_hold_a_drain)
 {

@@ -2,6 +2,7 @@
  * way, and the books know of it. */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "tasks.h"
 
@@ -165,6 +166,39 @@ Test(requests, pass_answers_that_nobody_reads)
             task_expect(kernel, i, i + 1);
         }
         tasks_expect_none(kernel);
+        rig_close(&rig);
+    }
+}
+
+/* However many these are. */
+Test(requests, pass_many_answers_that_nobody_reads)
+{
+    enum { EACH = 100, ROUNDS = 30 };
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel_params params = tasks_params("unread");
+        params.output_window = 4;
+        params.output_queue_size = 4;
+        params.queue_size = EACH + 1;
+        params.window = 2;
+        gyre_kernel *kernel = rig_active(&rig, params);
+        for (uint32_t i = 0; i < ROUNDS; ++i) {
+            tasks_send(kernel, i * EACH, EACH, 9);
+            struct done done;
+            gyre_reply reply;
+            ok(request(kernel, (struct task){.value = 77}, &done, &reply, PATIENCE));
+            cr_assert(reply.result == GYRE_OK && done.value == 77);
+        }
+        for (uint32_t i = 0; i < ROUNDS * EACH; ++i) {
+            struct done done;
+            ok(task_take(kernel, &done).result);
+            cr_assert(done.value == i);
+        }
+        tasks_expect_none(kernel);
+        gyre_stats stats = flow_stats(kernel);
+        cr_assert(stats.processed == ROUNDS * EACH + ROUNDS && stats.unread == 0, "%s",
+                  books_text(&stats));
         rig_close(&rig);
     }
 }
@@ -490,6 +524,46 @@ Test(requests, that_were_begun_time_out_expire_and_end_with_the_kernel)
         }
         gives(GYRE_ERROR_TERMINATED, told[2].result);
         gives(GYRE_ERROR_TERMINATED, told[3].result);
+        rig_close(&rig);
+    }
+}
+
+/* Pumps without an end until it has called one. */
+static void *pump_one(void *argument)
+{
+    uint32_t called = 0;
+    gyre_result result = gyre_pump(argument, GYRE_FOREVER, &called);
+    return result == GYRE_OK && called == 1 ? NULL : argument;
+}
+
+/* Who pumps already hears of requests that are begun later, and end earlier. */
+Test(requests, that_were_begun_wake_who_pumps_when_their_time_is_over)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel *kernel = rig_launch(&rig, tasks_params("paused"));
+        static struct told told[3];
+        ok(begin(kernel, (struct task){0}, (gyre_message){0}, GYRE_FOREVER, &told[0]));
+        for (uint32_t i = 1; i < 3; ++i) {
+            pthread_t thread;
+            cr_assert(pthread_create(&thread, NULL, pump_one, kernel) == 0);
+            /* It has still to come to its wait; if this is too short it knows more than it has to,
+             * which is as right. */
+            counting_sleep(50 * MS);
+            gyre_message message = {.deadline_ns = i == 2 ? 20 * MS : 0};
+            ok(begin(kernel, (struct task){0}, message, i == 1 ? 20 * MS : GYRE_FOREVER, &told[i]));
+            struct timespec give_up;
+            clock_gettime(CLOCK_REALTIME, &give_up);
+            give_up.tv_sec += 20;
+            void *trouble = NULL;
+            cr_assert(pthread_timedjoin_np(thread, &trouble, &give_up) == 0,
+                      "request %u never ended", i);
+            cr_assert_null(trouble);
+        }
+        cr_assert(told[0].calls == 0 && told[1].calls == 1 && told[2].calls == 1);
+        gives(GYRE_ERROR_TIMEOUT, told[1].result);
+        gives(GYRE_ERROR_EXPIRED, told[2].result);
         rig_close(&rig);
     }
 }
