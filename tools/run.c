@@ -288,7 +288,7 @@ static void summarise(struct run *run, const struct session_report *report)
     gyre_kernel_stats(run->kernel, &stats);
     const gyre_latency latency = histogram_summary(&report->latency);
     const double seconds = (double)report->elapsed_ns / 1e9;
-    const double rate = seconds > 0 ? (double)report->replied / seconds : 0;
+    const double rate = seconds > 0 ? (double)report->finished / seconds : 0;
     char silent[48] = "";
     if (report->silent) {
         snprintf(silent, sizeof silent, ", %" PRIu64 " without an answer", report->silent);
@@ -335,7 +335,6 @@ static enum command_exit serve(struct run *run)
     const struct session_params params = {
         .kernel = run->kernel,
         .layout = run->file.layout,
-        .max_answers = run->file.info.max_sends,
         .input = run->input,
         .output = run->output,
         .input_name = run->input == STDIN_FILENO ? "stdin" : options->input,

@@ -37,12 +37,12 @@ struct session {
     uint64_t sent;
     uint64_t first_sent_ns;
     uint64_t progress_ns;   /* when the line was last shown */
-    uint64_t progress_seen; /* replies that it showed */
+    uint64_t progress_seen; /* finished messages that it showed */
 
     /* Both threads'. */
-    atomic_int end;           /* enum session_end */
-    atomic_int kernel_result; /* gyre_result, of SESSION_KERNEL_FAILED */
-    atomic_uint_fast64_t replied;
+    atomic_int end;                /* enum session_end */
+    atomic_int kernel_result;      /* gyre_result, of SESSION_KERNEL_FAILED */
+    atomic_uint_fast64_t finished; /* messages whose last reply has come */
     atomic_uint_fast64_t
         moved_ns; /* when last something happened that params.timeout_ns waits for */
     pthread_mutex_t latency_lock; /* report->latency */
@@ -122,7 +122,8 @@ static void say_failed(uint64_t line, const gyre_reply *reply)
     }
 }
 
-static void count_reply(struct session *session, const struct reorder_match *match, uint64_t now)
+static void count_reply(struct session *session, const gyre_reply *reply,
+                        const struct reorder_match *match, uint64_t now)
 {
     session->last_reply_ns = now;
     atomic_store(&session->moved_ns, now);
@@ -130,7 +131,9 @@ static void count_reply(struct session *session, const struct reorder_match *mat
         pthread_mutex_lock(&session->latency_lock);
         histogram_add(&session->report->latency, now - match->sent_ns);
         pthread_mutex_unlock(&session->latency_lock);
-        atomic_fetch_add(&session->replied, 1);
+    }
+    if (reply->flags & GYRE_REPLY_LAST) {
+        atomic_fetch_add(&session->finished, 1);
     }
 }
 
@@ -138,6 +141,9 @@ static void take(struct session *session, const gyre_reply *reply)
 {
     struct session_report *report = session->report;
     const uint64_t now = base_now_ns();
+    if (reply->result == GYRE_ERROR_DROPPED && atomic_load(&session->end) != SESSION_DONE) {
+        return; /* by our own terminate: say_end() tells of all that were not finished at once */
+    }
     const bool silent = (reply->flags & GYRE_REPLY_SILENT) != 0;
     char *text = NULL;
     if (reply->result == GYRE_OK && !silent) {
@@ -146,9 +152,10 @@ static void take(struct session *session, const gyre_reply *reply)
         text = layout_decode(&session->params.layout->output, reply->data, correlation);
     }
     const bool lost = reply->result == GYRE_OK && !silent && !text;
+    const bool last = (reply->flags & GYRE_REPLY_LAST) != 0;
     const size_t length = text ? strlen(text) : 0;
     struct reorder_match match;
-    if (!reorder_reply(session->reorder, reply->id, text, length, &match)) {
+    if (!reorder_reply(session->reorder, reply->id, text, length, last, &match)) {
         command_say("a reply of the device belongs to no message (correlation %" PRIu64 ")",
                     reply->correlation);
         report->failed += 1;
@@ -164,7 +171,7 @@ static void take(struct session *session, const gyre_reply *reply)
     report->failed += reply->result != GYRE_OK || lost ? 1 : 0;
     report->silent += silent ? 1 : 0;
     report->answers += text ? 1 : 0;
-    count_reply(session, &match, now);
+    count_reply(session, reply, &match, now);
 }
 
 /* Writes what there is before it waits, and only then: somebody who types sees the answer at
@@ -173,7 +180,6 @@ static gyre_result next_reply(struct session *session, gyre_reply *reply)
 {
     gyre_result result = gyre_try_receive(session->params.kernel, reply);
     if (result == GYRE_ERROR_EMPTY) {
-        reorder_idle(session->reorder);
         output_flush(&session->output);
         check_output(session);
         result = gyre_receive(session->params.kernel, reply, GYRE_FOREVER);
@@ -205,8 +211,8 @@ static void *receive(void *argument)
 
 static void show_progress(struct session *session, uint64_t now)
 {
-    const uint64_t replied = atomic_load(&session->replied);
-    if (!session->params.progress || replied == session->progress_seen ||
+    const uint64_t finished = atomic_load(&session->finished);
+    if (!session->params.progress || finished == session->progress_seen ||
         now - session->progress_ns < PROGRESS_MS * MS_NS) {
         return;
     }
@@ -214,18 +220,18 @@ static void show_progress(struct session *session, uint64_t now)
     const gyre_latency latency = histogram_summary(&session->report->latency);
     pthread_mutex_unlock(&session->latency_lock);
     const uint64_t since = session->progress_ns ? session->progress_ns : session->first_sent_ns;
-    const double rate = (double)(replied - session->progress_seen) * 1e9 / (double)(now - since);
+    const double rate = (double)(finished - session->progress_seen) * 1e9 / (double)(now - since);
     char text[160];
-    snprintf(text, sizeof text, "gyre: %" PRIu64 " replies, %.0f/s, p50 %s, p99 %s", replied, rate,
-             command_duration(latency.p50).text, command_duration(latency.p99).text);
+    snprintf(text, sizeof text, "gyre: %" PRIu64 " messages, %.0f/s, p50 %s, p99 %s", finished,
+             rate, command_duration(latency.p50).text, command_duration(latency.p99).text);
     command_progress(text);
     session->progress_ns = now;
-    session->progress_seen = replied;
+    session->progress_seen = finished;
 }
 
 static bool waits(struct session *session)
 {
-    return session->sent != atomic_load(&session->replied);
+    return session->sent != atomic_load(&session->finished);
 }
 
 /* Looks around: true while the session goes on. */
@@ -391,7 +397,7 @@ static void join(struct session *session)
 
 static void finish(struct session *session)
 {
-    while (goes_on(session) && !reorder_wait_answered(session->reorder, BUSY_MS * MS_NS)) {}
+    while (goes_on(session) && !reorder_wait_finished(session->reorder, BUSY_MS * MS_NS)) {}
     const bool done = atomic_load(&session->end) == SESSION_DONE;
     const gyre_terminate_mode mode = done ? GYRE_DRAIN : GYRE_DROP;
     gyre_result result = gyre_kernel_terminate(session->params.kernel, mode, TERMINATE_NS, NULL);
@@ -404,19 +410,20 @@ static void finish(struct session *session)
     command_progress("");
 }
 
-static void say_unanswered(void *user, uint64_t first, uint64_t last)
+static void say_unfinished(void *user, uint64_t first, uint64_t last, bool begun)
 {
     (void)user;
+    const char *what = begun ? "not all of the answers" : "no answer";
     if (first == last) {
-        command_say("line %" PRIu64 ": no answer", first);
+        command_say("line %" PRIu64 ": %s", first, what);
     } else {
-        command_say("lines %" PRIu64 " to %" PRIu64 ": no answer", first, last);
+        command_say("lines %" PRIu64 " to %" PRIu64 ": %s", first, last, what);
     }
 }
 
 static void say_end(struct session *session)
 {
-    const uint64_t left = session->sent - atomic_load(&session->replied);
+    const uint64_t left = session->sent - atomic_load(&session->finished);
     switch (session->report->end) {
     case SESSION_DONE:
     case SESSION_NO_READER:
@@ -438,7 +445,7 @@ static void say_end(struct session *session)
         break;
     }
     if (session->report->end != SESSION_NO_READER) {
-        reorder_unanswered_lines(session->reorder, say_unanswered, NULL);
+        reorder_unfinished_lines(session->reorder, say_unfinished, NULL);
     }
 }
 
@@ -447,7 +454,6 @@ static bool open_session(struct session *session)
     const struct session_params *params = &session->params;
     pthread_mutex_init(&session->latency_lock, NULL);
     session->reorder = reorder_create(&(struct reorder_params){
-        .max_answers = params->max_answers,
         .unordered = params->unordered,
         .emit = emit,
         .user = session,
@@ -476,7 +482,7 @@ static void fill_report(struct session *session)
     report->end = (enum session_end)atomic_load(&session->end);
     report->kernel_result = (gyre_result)atomic_load(&session->kernel_result);
     report->sent = session->sent;
-    report->replied = atomic_load(&session->replied);
+    report->finished = atomic_load(&session->finished);
     if (session->last_reply_ns > session->first_sent_ns) {
         report->elapsed_ns = session->last_reply_ns - session->first_sent_ns;
     }

@@ -17,7 +17,6 @@
 struct session_params {
     gyre_kernel *kernel; /* ACTIVE, with report_all */
     const struct layout *layout;
-    uint32_t max_answers; /* to one message */
     int input;
     int output;
     const char *input_name;
@@ -28,7 +27,7 @@ struct session_params {
 };
 
 enum session_end {
-    SESSION_DONE,      /* the input ended, everything sent is answered */
+    SESSION_DONE,      /* the input ended, everything sent is finished */
     SESSION_SIGNAL,    /* Ctrl-C or SIGTERM */
     SESSION_NO_READER, /* nobody reads the output any more */
     SESSION_OUTPUT_FAILED,
@@ -44,7 +43,7 @@ struct session_report {
     uint64_t lines;
     uint64_t bad_lines;
     uint64_t sent;
-    uint64_t replied;
+    uint64_t finished;        /* all their replies have come */
     uint64_t failed;          /* replies that say so, or that could not be used */
     uint64_t silent;          /* processed without an answer */
     uint64_t answers;         /* lines written */

@@ -78,6 +78,20 @@ class Answers(ToolTest):
         self.assertEqual(sorted((answer["a"], answer["_correlation"]) for answer in self.answers(result)),
                          sorted(expected))
 
+    def test_urgent_answers_between_those_of_another_message(self):
+        """Answers come to the host by their priority, so those of one message do not come together."""
+        text = kernel("""
+            for (uint i = 0u; i < 3u; ++i) { GYRE_OUT.a = GYRE_IN.a * 10u + i; gyre_send(); }
+        """, defines="#define GYRE_MAX_SENDS 3")
+        lines = [{"a": a, "_priority": a * 37 % 256} for a in range(5000)]
+        expected = [(a * 10 + i, a + 1) for a in range(5000) for i in range(3)]
+        result = self.run_kernel(text, lines)
+        self.assert_exit(result, OK)
+        self.assertEqual([(answer["a"], answer["_correlation"]) for answer in self.answers(result)], expected)
+        result = self.run_kernel(text, lines, "--unordered")
+        self.assert_exit(result, OK)
+        self.assertEqual(sorted((answer["a"], answer["_correlation"]) for answer in self.answers(result)), expected)
+
     def test_the_queue_may_be_tiny(self):
         result = self.run_kernel(ECHO, [{"a": i} for i in range(300)], "--queue-size", "1")
         self.assert_exit(result, OK)
