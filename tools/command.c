@@ -260,6 +260,16 @@ void *command_read_file(const char *path, size_t limit, size_t *size)
     return NULL;
 }
 
+bool command_milliseconds(double given, uint64_t *ns)
+{
+    const double value = given * 1e6;
+    if (!(value > 0 && value <= 1e18)) { /* false of NaN, too */
+        return false;
+    }
+    *ns = value < 1 ? 1 : (uint64_t)value;
+    return true;
+}
+
 struct command_text command_duration(uint64_t ns)
 {
     struct command_text out;

@@ -127,7 +127,9 @@ static void count_reply(struct session *session, const gyre_reply *reply,
 {
     session->last_reply_ns = now;
     atomic_store(&session->moved_ns, now);
-    if (match->first) {
+    const bool lost = reply->result == GYRE_ERROR_DROPPED || reply->result == GYRE_ERROR_EXPIRED;
+    session->report->lost += lost ? 1 : 0;
+    if (match->first && !lost) {
         pthread_mutex_lock(&session->latency_lock);
         histogram_add(&session->report->latency, now - match->sent_ns);
         pthread_mutex_unlock(&session->latency_lock);
@@ -280,6 +282,17 @@ static bool read_number(json_t *object, const char *key, uint64_t most, uint64_t
     return false;
 }
 
+/* An optional time in a line, in milliseconds. */
+static bool read_deadline(json_t *object, uint64_t *ns, char *why, size_t size)
+{
+    const json_t *given = json_object_get(object, "_deadline");
+    if (given && !command_milliseconds(json_number_value(given), ns)) {
+        snprintf(why, size, "_deadline: expected a number of milliseconds above 0");
+        return false;
+    }
+    return true;
+}
+
 static bool encode(struct session *session, const struct line *line, gyre_message *message,
                    char *why, size_t size)
 {
@@ -292,14 +305,33 @@ static bool encode(struct session *session, const struct line *line, gyre_messag
     const bool good =
         read_number(object, "_priority", 255, &priority, why, size) &&
         read_number(object, "_correlation", UINT64_MAX, &message->correlation, why, size) &&
+        read_deadline(object, &message->deadline_ns, why, size) &&
         layout_encode(&session->params.layout->input, object, session->message, why, size);
     json_decref(object);
     message->priority = (uint32_t)priority;
     return good;
 }
 
+/* Its deadline counts from when its line was read, however often it is tried. */
+static gyre_result try_to_send(struct session *session, gyre_message *message, uint64_t deadline)
+{
+    if (deadline != BASE_FOREVER) {
+        message->deadline_ns = base_remaining_ns(deadline);
+        if (message->deadline_ns == 0) {
+            return GYRE_ERROR_EXPIRED;
+        }
+    }
+    return gyre_send(session->params.kernel, message, BUSY_MS * MS_NS);
+}
+
+static void refuse(struct session *session, uint64_t line, gyre_result result)
+{
+    command_say("line %" PRIu64 ": %s", line, gyre_result_text(result));
+    session->report->refused += 1;
+}
+
 /* The place of the message is taken. */
-static void send(struct session *session, const gyre_message *message)
+static void send(struct session *session, uint64_t line, gyre_message *message, uint64_t deadline)
 {
     gyre_result result;
     do {
@@ -309,16 +341,19 @@ static void send(struct session *session, const gyre_message *message)
         }
         session->first_sent_ns = session->first_sent_ns ? session->first_sent_ns : now;
         reorder_sending(session->reorder, now);
-        result = gyre_send(session->params.kernel, message, BUSY_MS * MS_NS);
+        result = try_to_send(session, message, deadline);
         if (result == GYRE_OK) {
             reorder_sent(session->reorder, *message->id);
             session->sent += 1;
             return;
         }
         reorder_not_sent(session->reorder);
+        session->report->waits += result == GYRE_ERROR_TIMEOUT ? 1 : 0;
     } while (result == GYRE_ERROR_TIMEOUT && goes_on(session));
     reorder_cancel(session->reorder);
-    if (result != GYRE_ERROR_TIMEOUT) {
+    if (result == GYRE_ERROR_FULL || result == GYRE_ERROR_DROPPED || result == GYRE_ERROR_EXPIRED) {
+        refuse(session, line, result);
+    } else if (result != GYRE_ERROR_TIMEOUT) {
         stop_failed(session, result);
     }
 }
@@ -330,6 +365,7 @@ static void feed(struct session *session, const struct line *line)
     gyre_message message = {
         .data = session->message,
         .size = gyre_kernel_input_size(session->params.kernel),
+        .deadline_ns = session->params.deadline_ns,
         .id = &id,
     };
     session->report->lines += 1;
@@ -338,12 +374,14 @@ static void feed(struct session *session, const struct line *line)
         session->report->bad_lines += 1;
         return;
     }
+    const uint64_t deadline = message.deadline_ns ? base_deadline(message.deadline_ns)
+                                                  : BASE_FOREVER;
     while (!reorder_begin(session->reorder, line->number, BUSY_MS * MS_NS)) {
         if (!goes_on(session)) {
             return;
         }
     }
-    send(session, &message);
+    send(session, line->number, &message, deadline);
 }
 
 /* Until the input ends, or the session. */

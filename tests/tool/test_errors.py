@@ -19,6 +19,29 @@ class Usage(ToolTest):
                 self.assertEqual(result.stdout, "")
                 self.assertNotEqual(result.stderr, "")
 
+    def test_a_wrong_value_is_told_what_would_be_right(self):
+        k = self.write("k.comp", ECHO)
+        cases = [
+            (["--backpressure", "wait"], "--backpressure is block, reject or drop-oldest, not 'wait'"),
+            (["--backpressure", ""], "--backpressure is block, reject or drop-oldest"),
+            (["--window", "0"], "--window is a number from 1 to 16777216, not '0'"),
+            (["--window", "many"], "--window is a number"),
+            (["--window", "16777217"], "--window is a number"),
+            (["--queue-size", "1k"], "--queue-size is a number from 1 to 16777216, not '1k'"),
+            (["--deadline", "0"], "--deadline is a number of milliseconds above 0, not '0'"),
+            (["--deadline", "-1"], "--deadline is a number of milliseconds above 0"),
+            (["--deadline", "5ms"], "--deadline is a number of milliseconds above 0"),
+            (["--deadline", "nan"], "--deadline is a number of milliseconds above 0"),
+            (["--deadline", "1e300"], "--deadline is a number of milliseconds above 0"),
+            (["--deadline", ""], "--deadline is a number of milliseconds above 0"),
+        ]
+        for arguments, words in cases:
+            with self.subTest(arguments):
+                result = self.gyre("run", k, *arguments)
+                self.assert_exit(result, USAGE)
+                self.assertEqual(result.stdout, "")
+                self.assert_says(result, words)
+
     def test_help_and_version(self):
         for arguments in (["--help"], ["run", "--help"], ["info", "--help"], ["bench", "--help"]):
             result = self.gyre(*arguments)

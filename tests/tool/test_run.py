@@ -1,8 +1,9 @@
 """gyre run: lines of JSON in, lines of JSON out."""
 import json
 import os
+import re
 
-from support import ECHO, FAILED, OK, PICKY, USAGE, ToolTest, kernel, main
+from support import ECHO, FAILED, OK, PICKY, SLOW, USAGE, ToolTest, kernel, main
 
 MANY = int(os.environ.get("GYRE_TEST_MESSAGES", "20000"))
 
@@ -142,18 +143,23 @@ class Failures(ToolTest):
             12: '{"a": 1, "_priority": "high"}',
             13: '{"a": 1, "_correlation": -1}',
             14: '{"a": 1, "_correlation": {}}',
+            18: '{"a": 1, "_deadline": 0}',
+            19: '{"a": 1, "_deadline": -1.5}',
+            20: '{"a": 1, "_deadline": "5"}',
+            21: '{"a": 1, "_deadline": null}',
+            22: '{"a": 1, "_deadline": 1e300}',
             15: '{"a": 1',
             16: '{"a": 1} {"a": 2}',
             17: '\xff{"a": 1}',
         }
-        lines = [bad.get(number, json.dumps({"a": number})) for number in range(1, 21)]
+        lines = [bad.get(number, json.dumps({"a": number})) for number in range(1, 26)]
         result = self.run_kernel(ECHO, lines)
         self.assert_exit(result, FAILED)
         self.assertEqual([answer["a"] for answer in self.answers(result)],
-                         [number for number in range(1, 21) if number not in bad])
+                         [number for number in range(1, 26) if number not in bad])
         for number in bad:
             self.assert_says(result, f"gyre: line {number}: ")
-        self.assertNotIn("line 18:", result.stderr)
+        self.assertNotIn("line 23:", result.stderr)
 
     def test_other_keys_with_an_underscore_and_blank_lines_are_passed_over(self):
         result = self.run_kernel(ECHO, ['{"_label": [1, {}], "a": 1}', "", "  \t", '{"a": 2, "_x": null}'])
@@ -189,6 +195,61 @@ class Failures(ToolTest):
         result = self.gyre("run", self.write("k.comp", ECHO), "--input", str(self.folder))
         self.assert_exit(result, USAGE)
         self.assert_says(result, "cannot read", "Is a directory")
+
+
+class Losses(ToolTest):
+    """More than the kernel can do, in a queue of one. Each line has its answer or is named, with the reason."""
+    TIGHT = ("--queue-size", "1", "--window", "1")
+
+    def check(self, result, count, words, least=1):
+        """Gives the lines that were lost."""
+        named = [int(number) for number in re.findall(r"^gyre: line (\d+): " + words + "$", result.stderr, re.M)]
+        answered = [answer["_correlation"] for answer in self.answers(result)]
+        self.assertEqual(answered, sorted(answered))
+        self.assertEqual(sorted(answered + named), list(range(1, count + 1)))
+        self.assertGreaterEqual(len(named), least)
+        self.assert_exit(result, FAILED if named else OK)
+        self.assert_says(result, f"{count} lines, {len(answered)} answers, {len(named)} failed")
+        return named
+
+    def test_reject_fails_lines_that_find_no_room(self):
+        result = self.run_kernel(SLOW, [{"a": i} for i in range(1000)], "--backpressure=reject", *self.TIGHT)
+        self.assertNotIn(1, self.check(result, 1000, "the queue is full"))
+
+    def test_drop_oldest_keeps_the_newest(self):
+        result = self.run_kernel(SLOW, [{"a": i} for i in range(1000)], "--backpressure=drop-oldest", *self.TIGHT)
+        self.assertNotIn(1000, self.check(result, 1000, "the message was dropped"))
+
+    def test_drop_oldest_keeps_what_is_more_urgent_than_the_newcomer(self):
+        lines = [{"a": i, "_priority": 7 if i == 499 else 3} for i in range(1000)]
+        result = self.run_kernel(SLOW, lines, "--backpressure=drop-oldest", *self.TIGHT)
+        self.assertNotIn(500, self.check(result, 1000, "the message was dropped"))
+
+    def test_block_loses_nothing(self):
+        result = self.run_kernel(SLOW, [{"a": i} for i in range(200)], "--backpressure=block", *self.TIGHT)
+        self.check(result, 200, ".*", least=0)
+        self.assert_exit(result, OK)
+
+    def test_a_deadline_passes_where_the_message_waits(self):
+        """In the queue, which has room for all of them."""
+        result = self.run_kernel(SLOW, [{"a": i} for i in range(1000)], "--window=1", "--deadline=0.5")
+        self.check(result, 1000, "the message's deadline passed")
+
+    def test_a_deadline_passes_while_a_line_waits_for_room(self):
+        result = self.run_kernel(SLOW, [{"a": i} for i in range(1000)], "--deadline=0.01", *self.TIGHT)
+        self.check(result, 1000, "the message's deadline passed")
+
+    def test_a_line_may_have_its_own_deadline(self):
+        short, long = {"a": 1, "_deadline": 1e-6}, {"a": 1, "_deadline": 600000}
+        result = self.run_kernel(ECHO, [short, {"a": 1}, long, short])
+        self.assertEqual(self.check(result, 4, "the message's deadline passed"), [1, 4])
+        result = self.run_kernel(ECHO, [short, {"a": 1}, long, {"a": 1}], "--deadline=0.000001")
+        self.assertEqual(self.check(result, 4, "the message's deadline passed"), [1, 2, 4])
+
+    def test_a_deadline_that_is_far_off_changes_nothing(self):
+        result = self.run_kernel(ECHO, [{"a": i} for i in range(2000)], "--deadline=600000")
+        self.check(result, 2000, "the message's deadline passed", least=0)
+        self.assert_exit(result, OK)
 
 
 BIND = kernel("GYRE_OUT.a = table[GYRE_IN.a] + extra.offset; gyre_send();",
