@@ -274,14 +274,17 @@ struct command_text command_duration(uint64_t ns)
 {
     struct command_text out;
     const double value = (double)ns;
+    /* 999.6 us is 1 ms: rounded to three digits it would be 1e+03 us. */
     if (ns < 1000) {
         snprintf(out.text, sizeof out.text, "%u ns", (unsigned)ns);
-    } else if (ns < 1000000) {
+    } else if (ns < 999500) {
         snprintf(out.text, sizeof out.text, "%.3g us", value / 1e3);
-    } else if (ns < 1000000000) {
+    } else if (ns < 999500000) {
         snprintf(out.text, sizeof out.text, "%.3g ms", value / 1e6);
-    } else {
+    } else if (ns < UINT64_C(1000000000000)) {
         snprintf(out.text, sizeof out.text, "%.4g s", value / 1e9);
+    } else {
+        snprintf(out.text, sizeof out.text, "%.0f s", value / 1e9);
     }
     return out;
 }

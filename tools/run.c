@@ -10,6 +10,7 @@
 #include "command.h"
 #include "kernelfile.h"
 #include "session.h"
+#include "stats.h"
 
 static const char doc[] =
     "Compiles KERNEL (GLSL, or SPIR-V made with glslc and not stripped of "
@@ -47,6 +48,7 @@ enum option_key {
     KEY_BACKPRESSURE,
     KEY_WINDOW,
     KEY_DEADLINE,
+    KEY_STATS,
     KEY_CHECK,
 };
 
@@ -94,11 +96,23 @@ static const struct argp_option options_table[] = {
      .arg = "SECONDS",
      .doc = "Give up when messages wait and no reply has come for that long; by default never"},
     {.name = "unordered", .key = KEY_UNORDERED, .doc = "Print answers as they come"},
+    {.name = "stats",
+     .key = KEY_STATS,
+     .arg = "json",
+     .flags = OPTION_ARG_OPTIONAL,
+     .doc = "Afterwards the kernel's counts and latencies on stderr: a table, or with =json one "
+            "object on the last line, as gyre_stats in gyre/telemetry.h"},
     {.name = "check",
      .key = KEY_CHECK,
      .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. "
             "Blocks without --bind are zero"},
     {0},
+};
+
+enum stats_form {
+    STATS_NONE,
+    STATS_TABLE,
+    STATS_JSON,
 };
 
 struct options {
@@ -114,6 +128,7 @@ struct options {
     uint32_t window;
     uint64_t timeout_ns;
     uint64_t deadline_ns;
+    enum stats_form stats;
     bool unordered;
     bool check;
 };
@@ -168,6 +183,15 @@ static uint64_t parse_time(const char *text, double unit, const char *usage,
     return ns;
 }
 
+/* NULL: the option has no argument. */
+static enum stats_form parse_stats(const char *text, const struct argp_state *state)
+{
+    if (text && strcmp(text, "json") != 0) {
+        argp_error(state, "--stats is a table, --stats=json an object; '%s' is neither", text);
+    }
+    return text ? STATS_JSON : STATS_TABLE;
+}
+
 static void add_bind(struct options *options, char *argument, const struct argp_state *state)
 {
     char **grown = realloc(options->binds, (options->bind_count + 1) * sizeof *grown);
@@ -214,6 +238,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->deadline_ns =
             parse_time(argument, 1, "--deadline is a number of milliseconds", state);
         return 0;
+    case KEY_STATS:
+        options->stats = parse_stats(argument, state);
+        return 0;
     case KEY_UNORDERED:
         options->unordered = true;
         return 0;
@@ -241,6 +268,9 @@ struct run {
     struct kernelfile file;
     gyre_runtime *runtime;
     gyre_kernel *kernel;
+    gyre_stats stats; /* once `served` */
+    uint64_t waits;   /* of its refusals */
+    bool served;
     int input;
     int output;
 };
@@ -333,12 +363,10 @@ static uint64_t failures(const struct session_report *report)
 static void summarise(struct run *run, const struct session_report *report)
 {
     gyre_device_info device = {0};
-    gyre_stats stats = {0};
     if (run->options.common.verbosity < 0) {
         return;
     }
     gyre_runtime_device(run->runtime, &device, NULL);
-    gyre_kernel_stats(run->kernel, &stats);
     const gyre_latency latency = histogram_summary(&report->latency);
     const double seconds = (double)report->elapsed_ns / 1e9;
     const double rate = seconds > 0 ? (double)(report->finished - report->lost) / seconds : 0;
@@ -353,8 +381,17 @@ static void summarise(struct run *run, const struct session_report *report)
     command_say("latency p50 %s, p99 %s, max %s; %s, %" PRIu64 " seen live, %" PRIu64
                 " residencies; %s (%s)",
                 command_duration(latency.p50).text, command_duration(latency.p99).text,
-                command_duration(latency.max).text, stats.live ? "live" : "strict", stats.live_seen,
-                stats.residencies, device.name, device.driver);
+                command_duration(latency.max).text, run->stats.live ? "live" : "strict",
+                run->stats.live_seen, run->stats.residencies, device.name, device.driver);
+}
+
+static void print_stats(const struct run *run)
+{
+    if (run->served && run->options.stats == STATS_TABLE) {
+        stats_print(stderr, &run->stats, run->waits);
+    } else if (run->served && run->options.stats == STATS_JSON) {
+        stats_print_json(stderr, &run->stats);
+    }
 }
 
 static enum command_exit exit_of(const struct session_report *report)
@@ -400,10 +437,14 @@ static enum command_exit serve(struct run *run)
     if (!session_run(&params, &report)) {
         return command_fail(GYRE_ERROR_NO_MEMORY, "cannot start");
     }
+    gyre_kernel_stats(run->kernel, &run->stats);
+    run->waits = report.waits;
+    run->served = true;
     summarise(run, &report);
     const enum command_exit code = exit_of(&report);
     if (report.stuck) {
         /* A thread waits for a shader that never ends, as would the driver's own clean-up. */
+        print_stats(run);
         _exit((int)code);
     }
     return code;
@@ -453,5 +494,6 @@ int command_run(int argc, char **argv)
         code = close_output(&run, code);
     }
     close_run(&run);
+    print_stats(&run); /* last: nothing follows the line of JSON */
     return (int)code;
 }

@@ -33,6 +33,7 @@ class Usage(ToolTest):
             (["--deadline", "5ms"], "--deadline is a number of milliseconds above 0"),
             (["--deadline", "nan"], "--deadline is a number of milliseconds above 0"),
             (["--deadline", "1e300"], "--deadline is a number of milliseconds above 0"),
+            (["--stats=xml"], "--stats is a table, --stats=json an object; 'xml' is neither"),
             (["--deadline", ""], "--deadline is a number of milliseconds above 0"),
         ]
         for arguments, words in cases:

@@ -3,7 +3,7 @@ import json
 import os
 import re
 
-from support import ECHO, FAILED, OK, PICKY, SLOW, USAGE, ToolTest, kernel, main
+from support import ECHO, FAILED, KERNEL, OK, PICKY, ROOT, SLOW, USAGE, ToolTest, kernel, main
 
 MANY = int(os.environ.get("GYRE_TEST_MESSAGES", "20000"))
 
@@ -250,6 +250,111 @@ class Losses(ToolTest):
         result = self.run_kernel(ECHO, [{"a": i} for i in range(2000)], "--deadline=600000")
         self.check(result, 2000, "the message's deadline passed", least=0)
         self.assert_exit(result, OK)
+
+
+def members(text, struct):
+    """The names of a struct's members in a header, the macro's of GYRE_EXIT_REASONS among them."""
+    body = re.search(r"typedef struct " + struct + r" \{(.*?)\} " + struct + ";", text, re.S).group(1)
+    if "GYRE_EXIT_REASONS(X)" in body:
+        reasons = re.search(r"#define GYRE_EXIT_REASONS\(X\)((?:.*\\\n)*.*)", text).group(1)
+        return re.findall(r"X\((\w+)\)", reasons)
+    return re.findall(r"(\w+);", re.sub(r"/\*.*?\*/", "", body, flags=re.S))
+
+
+class Statistics(ToolTest):
+    def stats(self, result):
+        """The last line of stderr, checked for what always holds of a kernel that has terminated."""
+        stats = json.loads(result.stderr.splitlines()[-1])
+        self.assertEqual(stats["accepted"], stats["processed"] + stats["failed"] + stats["dropped"] + stats["expired"] +
+                         stats["staged"] + stats["window"])
+        self.assertEqual(stats["dropped"],
+                         stats["dropped_oldest"] + stats["dropped_newest"] + stats["dropped_terminated"])
+        self.assertEqual(stats["rejected"], stats["rejected_full"] + stats["rejected_invalid"])
+        self.assertEqual(stats["residencies"], sum(stats["exits"].values()))
+        self.assertEqual(stats["staged"] + stats["window"] + stats["unread"], 0)
+        self.assertEqual(stats["fault"], "GYRE_OK")
+        for name in ("queueing", "processing"):
+            latency = stats[name]
+            order = [latency[key] for key in ("min", "p50", "p99", "p999", "max")]
+            self.assertEqual(order, sorted(order), name)
+        self.assertGreaterEqual(stats["queueing"]["count"], stats["processing"]["count"])
+        return stats
+
+    def test_every_member_is_there_under_its_name(self):
+        header = (ROOT / "include/gyre/telemetry.h").read_text()
+        stats = self.stats(self.run_kernel(ECHO, [{"a": 1}], "--stats=json"))
+        self.assertEqual(sorted(stats), sorted(members(header, "gyre_stats")))
+        self.assertEqual(sorted(stats["exits"]), sorted(members(header, "gyre_exits")))
+        for name in ("queueing", "processing"):
+            self.assertEqual(sorted(stats[name]), sorted(members(header, "gyre_latency")))
+
+    def test_counts_are_exact(self):
+        result = self.run_kernel(PICKY, [{"a": i % 20} for i in range(2000)], "--stats=json")
+        self.assert_exit(result, FAILED)
+        stats = self.stats(result)
+        expected = {"accepted": 2000, "processed": 1900, "failed": 100, "expired": 0, "dropped": 0, "received": 2000,
+                    "corrupt": 0, "ticks": 0, "requests": 0, "last_error": "GYRE_ERROR_HANDLER", "last_error_code": 3}
+        self.assertEqual({name: stats[name] for name in expected}, expected)
+        self.assertGreater(stats["residencies"], 0)
+        self.assertGreaterEqual(stats["residencies"], stats["submissions"])
+        self.assertGreater(stats["uptime_ns"], 0)
+
+    def test_latencies_are_of_every_message(self):
+        stats = self.stats(self.run_kernel(SLOW, [{"a": i} for i in range(200)], "--stats=json"))
+        self.assertEqual([stats[name]["count"] for name in ("queueing", "processing")], [200, 200])
+        self.assertGreater(stats["processing"]["min"], 0)
+        self.assertLess(stats["processing"]["max"], stats["uptime_ns"])
+
+    def test_lost_messages_are_counted_by_their_cause(self):
+        lines = [{"a": i} for i in range(1000)]
+        for arguments, names, words in (
+                (["--backpressure=reject"], ["rejected_full"], "the queue is full"),
+                (["--backpressure=drop-oldest"], ["dropped_oldest"], "the message was dropped"),
+                (["--deadline=0.5", "--queue-size=1000"], ["expired"], "the message's deadline passed")):
+            with self.subTest(words):
+                result = self.run_kernel(SLOW, lines, "--queue-size=1", "--window=1", *arguments, "--stats=json")
+                self.assert_exit(result, FAILED)
+                stats = self.stats(result)
+                lost = result.stderr.count(": " + words + "\n")
+                counted = sum(stats[name] for name in names)
+                # What expires before it can be sent is the command's loss, not the kernel's.
+                unsent = len(lines) - stats["accepted"] if names == ["expired"] else 0
+                self.assertEqual(counted + unsent, lost)
+                self.assertEqual(stats["processed"], len(lines) - lost)
+                self.assertEqual(stats["accepted"], len(lines) - stats["rejected_full"] - unsent)
+
+    def test_what_is_dropped_by_priority_is_counted_apart(self):
+        lines = [{"a": i, "_priority": 0 if i % 10 else 9} for i in range(1000)]
+        result = self.run_kernel(SLOW, lines, "--queue-size=1", "--window=1", "--backpressure=drop-oldest",
+                                 "--stats=json")
+        stats = self.stats(result)
+        self.assertEqual(stats["accepted"], 1000)
+        self.assertGreater(stats["dropped_newest"], 0)
+        self.assertEqual(stats["dropped"], result.stderr.count(": the message was dropped\n"))
+        self.assertEqual(len(self.answers(result)), 1000 - stats["dropped"])
+
+    def test_a_table_for_people(self):
+        result = self.run_kernel(PICKY, [{"a": i} for i in range(20)], "--stats")
+        self.assert_exit(result, FAILED)
+        rows = [line.split() for line in result.stderr.splitlines()]
+        self.assertIn(["messages", "accepted", "20"], rows)
+        self.assertIn(["processed", "19"], rows)
+        self.assertIn(["failed", "1"], rows)
+        self.assertIn(["answers", "received", "20"], rows)
+        self.assertIn(["latency", "min", "p50", "p99", "p99.9", "max"], rows)
+        self.assertIn("last error   the handler called gyre_fail() (code 3)", result.stderr.splitlines())
+        self.assertNotIn("expired", result.stderr)
+
+    def test_quiet_does_not_silence_what_was_asked_for(self):
+        result = self.run_kernel(ECHO, [{"a": 1}], "--quiet", "--stats=json")
+        self.assert_exit(result, OK)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertEqual(self.stats(result)["accepted"], 1)
+
+    def test_a_run_that_did_not_begin_has_none(self):
+        result = self.run_kernel("nonsense", [], "--stats=json")
+        self.assert_exit(result, KERNEL)
+        self.assertNotIn("accepted", result.stderr)
 
 
 BIND = kernel("GYRE_OUT.a = table[GYRE_IN.a] + extra.offset; gyre_send();",
