@@ -159,6 +159,13 @@ static bool compute(uint32_t opcode, const uint32_t v[3], uint32_t *result)
     }
 }
 
+/* Whether an operation that compute() knows gives a boolean. A select gives what it is made of. */
+static bool gives_bool(uint32_t opcode)
+{
+    return (opcode >= OP_LOGICAL_EQUAL && opcode <= OP_LOGICAL_NOT) ||
+           (opcode >= OP_I_EQUAL && opcode <= OP_S_LESS_THAN_EQUAL);
+}
+
 /* The operands of an OpSpecConstantOp, if all are known words or booleans. */
 static bool operands(struct freezer *f, struct instruction in, uint32_t values[3])
 {
@@ -181,13 +188,14 @@ static void freeze_operation(struct freezer *f, struct instruction in)
     uint32_t id = module_operand(&f->m, in, 2);
     uint32_t values[3] = {0};
     uint32_t result = 0;
-    bool known = operands(f, in, values) && compute(module_operand(&f->m, in, 3), values, &result);
-    if (known && is_bool(f, type)) {
+    uint32_t opcode = module_operand(&f->m, in, 3);
+    bool known = operands(f, in, values) && compute(opcode, values, &result);
+    if (known && is_bool(f, type) && (gives_bool(opcode) || opcode == OP_SELECT)) {
         set_known(f, id, true, result != 0);
         f->words[f->count++] = 3u << 16 | (result ? OP_CONSTANT_TRUE : OP_CONSTANT_FALSE);
         f->words[f->count++] = type;
         f->words[f->count++] = id;
-    } else if (known && is_word(f, type)) {
+    } else if (known && is_word(f, type) && !gives_bool(opcode)) {
         set_known(f, id, true, result);
         f->words[f->count++] = 4u << 16 | OP_CONSTANT;
         f->words[f->count++] = type;

@@ -203,7 +203,7 @@ struct gyre_Exit {
     gyre_word messages; /* acknowledged */
     gyre_word failed;   /* of these, by gyre_fail() or by the engine */
     gyre_word redone;   /* claimed before by a residency that was cut */
-    gyre_word looks;    /* at the rings and the doorbell: fuel used */
+    gyre_word looks;    /* at the rings: fuel used */
     gyre_word reserved;
     gyre_word claimed;  /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
 };

@@ -136,12 +136,13 @@ static void check_input(const struct ring_input *ring)
     ASSERT(ring_input_room(ring) <= ring->size);
 }
 
-static void refresh(struct host *host)
+static void refresh(struct host *host, bool settled)
 {
     uint32_t head = host->input.head;
     uint32_t claimed = host->status->input_head[0];
     bool possible = claimed - head <= host->input.tail - head;
-    ASSERT(ring_input_refresh(&host->input, true) == possible);
+    bool late = !settled && (int32_t)(claimed - head) < 0;
+    ASSERT(ring_input_refresh(&host->input, settled) == (possible || late));
     ASSERT(host->input.head == (possible ? claimed : head));
 }
 
@@ -158,32 +159,41 @@ static void write_message(struct host *host, struct bytes *bytes)
     }
 }
 
+enum way { IN_FLIGHT, SETTLED, EARLY };
+
 /* Reads what is said to be there, all of it, and gives it back. */
-static void read_answer(struct host *host, bool settled, bool drop)
+static void read_answer(struct host *host, enum way way, bool drop)
 {
     struct ring_output *ring = &host->output;
     struct ring_message message = {0};
     const void *payload = &message;
     uint32_t head = ring->head;
-    enum ring_peek result = ring_output_peek(ring, settled, &message, &payload);
+    const uint32_t *sequence = ring_output_sequence(ring);
+    enum ring_peek result = way == EARLY
+                                ? ring_output_peek_early(ring, &message, &payload)
+                                : ring_output_peek(ring, way == SETTLED, &message, &payload);
     ASSERT(ring->head == head);
     ASSERT(ring->tail - ring->head <= ring->size);
+    ASSERT(way != EARLY || (result == RING_EMPTY) == (*sequence != head + 1));
     if (result == RING_EMPTY) {
         ASSERT(!payload);
-        ASSERT(!settled || ring->tail == ring->head);
+        ASSERT(way != SETTLED || ring->tail == ring->head);
         return;
     }
     if (!payload) {
-        ASSERT(result == RING_CORRUPT && host->status->output_tail - head > ring->size);
+        uint32_t ahead = host->status->output_tail - head;
+        ASSERT(result == RING_CORRUPT && ahead > ring->size);
+        ASSERT(way == SETTLED || (int32_t)ahead > 0);
         return;
     }
     const unsigned char *slot = ring->slots + (head & (ring->size - 1)) * ring->stride;
+    ASSERT(sequence == &((const struct gyre_Header *)(const void *)slot)->sequence);
     ASSERT(payload == slot + sizeof(struct gyre_Header));
     memcpy(host->payload, payload, host->payload_size);
     if (result == RING_MESSAGE) {
         ASSERT(message.type <= UINT16_MAX && message.priority < 256 && message.lane < GYRE_LANES);
         ASSERT(message.lane == ring_lane(message.priority));
-        ASSERT(((const struct gyre_Header *)(const void *)slot)->sequence == head + 1);
+        ASSERT(*sequence == head + 1);
     }
     if (drop) {
         ring_output_release(ring);
@@ -193,7 +203,7 @@ static void read_answer(struct host *host, bool settled, bool drop)
 
 static void step(struct host *host, struct bytes *bytes)
 {
-    switch (next_byte(bytes) % 10) {
+    switch (next_byte(bytes) % 11) {
     case 0:
         host->status->output_tail = next_lie(bytes, host->output.head);
         break;
@@ -205,7 +215,7 @@ static void step(struct host *host, struct bytes *bytes)
         scribble(host, bytes);
         break;
     case 4:
-        refresh(host);
+        refresh(host, next_byte(bytes) % 2 != 0);
         break;
     case 5:
         write_message(host, bytes);
@@ -220,10 +230,14 @@ static void step(struct host *host, struct bytes *bytes)
         }
         break;
     case 8:
-        read_answer(host, next_byte(bytes) % 2 != 0, false);
+        read_answer(host, next_byte(bytes) % 3, false);
+        break;
+    case 9:
+        /* An answer told that one more input is done. */
+        host->input.head += host->input.tail != host->input.head;
         break;
     default:
-        read_answer(host, next_byte(bytes) % 2 != 0, true);
+        read_answer(host, next_byte(bytes) % 3, true);
         break;
     }
     check_input(&host->input);

@@ -154,7 +154,12 @@ static bool set(struct scene *scene, enum rig_mode mode, const char *glsl)
         within(GYRE_ERROR_LOOP_LIMIT, PATIENCE, receive(scene->stuck, PATIENCE));
         return false;
     }
-    /* Time to get there. */
+    /* Time to get there: to be submitted, and then for the handler to begin. */
+    gyre_stats stats = {0};
+    for (uint64_t began = rig_now_ns(); !stats.submissions && rig_now_ns() - began < PATIENCE;) {
+        counting_sleep(5 * MS);
+        within(GYRE_OK, 0, gyre_kernel_stats(scene->stuck, &stats));
+    }
     within(GYRE_ERROR_TIMEOUT, 200 * MS, receive(scene->stuck, 200 * MS));
     return true;
 }

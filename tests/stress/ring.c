@@ -39,6 +39,7 @@ struct variant {
     uint32_t sends; /* answers to a message: one, or when above 1 none to so many */
     struct played_submission submission;
     bool tail_first;
+    bool early;    /* answers are taken by their slots' sequences, and tell that inputs are done */
     bool fails;    /* one message in 16 */
     bool cuts;     /* likewise, the first time */
     uint32_t slow; /* so many times fewer messages; 0: as many */
@@ -67,6 +68,21 @@ static const struct variant variants[] = {
      STAY(1000, NO_LIMIT, 99),
      .tail_first = true,
      .slow = 3},
+    {.name = "early", SIZES(64, 64), .sends = 1, STAY(NO_LIMIT, NO_LIMIT, NO_LIMIT), .early = true},
+    {.name = "early, short", SIZES(8, 4), .sends = 1, STAY(100, NO_LIMIT, 10), .early = true},
+    {.name = "early, 1 slot",
+     SIZES(1, 1),
+     .sends = 1,
+     STAY(NO_LIMIT, NO_LIMIT, 64),
+     .early = true,
+     .slow = 10},
+    {.name = "early, cut",
+     SIZES(32, 16),
+     .sends = 1,
+     STAY(64, NO_LIMIT, 8),
+     .early = true,
+     .fails = true,
+     .cuts = true},
     {.name = "failing", SIZES(32, 32), .sends = 4, STAY(64, NO_LIMIT, 8), .fails = true},
     {.name = "cut", SIZES(32, 32), .sends = 2, STAY(64, NO_LIMIT, 8), .fails = true, .cuts = true},
 };
@@ -80,6 +96,8 @@ struct stage {
     uint64_t lane_messages[GYRE_LANES]; /* likewise */
     uint32_t sent;
     uint32_t stop;
+    uint32_t done[GYRE_LANES]; /* input index behind the last one that an early answer was to */
+    uint64_t early_answers;
     uint64_t residencies;
     struct gyre_Exit total;
 };
@@ -218,9 +236,20 @@ static void publish(struct stage *stage, bool *dirty)
     }
 }
 
-static void wait_for_room(struct stage *stage, struct ring_input *ring)
+/* What the consumer knows of the device's head, which may be more than the device's word says. */
+static void learn_from_answers(struct stage *stage, struct ring_input *ring, uint32_t lane)
+{
+    /* The device is through with the slot: its A1 and R2, the consumer's A2 and then this. */
+    uint32_t done = shared_load_acquire(&stage->done[lane]);
+    if (stage->variant->early && (int32_t)(done - ring->head) > 0) {
+        ring->head = done;
+    }
+}
+
+static void wait_for_room(struct stage *stage, struct ring_input *ring, uint32_t lane)
 {
     while (ring_input_room(ring) == 0) {
+        learn_from_answers(stage, ring, lane);
         if (!ring_input_refresh(ring, false)) {
             fail(stage, "the device's head cannot be", 0, ring->tail);
         }
@@ -246,7 +275,7 @@ static void *producer_thread(void *argument)
             publish(stage, dirty);
             burst = mix(number) % 8;
         }
-        wait_for_room(stage, ring);
+        wait_for_room(stage, ring, lane);
         write_message(stage, number++);
         dirty[lane] = true;
         stage->lane_messages[lane] += 1;
@@ -362,6 +391,23 @@ static void check_nothing_is_missing(const struct stage *stage, struct expected 
     }
 }
 
+/* As the engine does while a submission is in flight. */
+static enum ring_peek peek(struct stage *stage, struct ring_message *message, const void **payload)
+{
+    struct ring_output *output = &stage->device.output;
+    /* Relaxed, as in the engine's wait: who saw it looks again properly. */
+    bool whole = shared_load_relaxed(ring_output_sequence(output)) == output->head + 1;
+    if (stage->variant->early && whole) {
+        enum ring_peek result = ring_output_peek_early(output, message, payload);
+        if (result == RING_EMPTY) {
+            fail(stage, "an answer was there, and is not", 0, output->head);
+        }
+        stage->early_answers += 1;
+        return result;
+    }
+    return ring_output_peek(output, false, message, payload);
+}
+
 static void *consumer_thread(void *argument)
 {
     struct stage *stage = argument;
@@ -370,9 +416,10 @@ static void *consumer_thread(void *argument)
     for (;;) {
         struct ring_message message = {0};
         const void *payload = NULL;
-        enum ring_peek result = ring_output_peek(&stage->device.output, false, &message, &payload);
+        enum ring_peek result = peek(stage, &message, &payload);
         if (result == RING_MESSAGE) {
             check(stage, &next[message.lane], &message, payload);
+            shared_store_release(&stage->done[message.lane], message.position + 1);
             ring_output_release(&stage->device.output);
         } else if (result == RING_CORRUPT) {
             fail(stage, "corrupt", 0, stage->device.output.head);
@@ -403,6 +450,9 @@ static void check_total(const struct stage *stage)
         (stage->residencies != 1 || stage->device.seen_live == 0)) {
         fail(stage, "LIVE saw no message live", 0, stage->residencies);
     }
+    if (variant->early != (stage->early_answers > 0)) {
+        fail(stage, "answers were taken early, or none were", 0, stage->early_answers);
+    }
     if (variant->cuts && stage->total.redone == 0) {
         fail(stage, "nothing was ever cut", 0, 0);
     }
@@ -417,6 +467,9 @@ static void run(const struct variant *variant, uint64_t messages)
     stage->messages = messages;
     stage->enough = base_deadline(ENOUGH_NS);
     stage->deadline = base_deadline(STUCK_NS);
+    for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
+        stage->done[lane] = NEAR_WRAP;
+    }
     ASSERT(played_open(&stage->device, &(struct played_params){
                                            .input_size = variant->input_size,
                                            .output_size = variant->output_size,
@@ -438,7 +491,7 @@ static void run(const struct variant *variant, uint64_t messages)
     shared_store_relaxed(&stage->device.control->host.command, GYRE_COMMAND_TERMINATE);
     pthread_join(device, NULL);
     check_total(stage);
-    printf("%-11s %8" PRIu64 " messages, %8" PRIu64 " residencies, %8" PRIu64
+    printf("%-13s %8" PRIu64 " messages, %8" PRIu64 " residencies, %8" PRIu64
            " live, %6u failed, %5u redone, %6.2f s\n",
            variant->name, stage->messages, stage->residencies, stage->device.seen_live,
            stage->total.failed, stage->total.redone, (double)(base_now_ns() - start) / 1e9);

@@ -117,7 +117,7 @@ void played_close(struct played_device *device)
     free(device->status);
 }
 
-/* gyre_find() */
+/* gyre_claim()'s choice. */
 static uint32_t find(const struct residency *residency)
 {
     for (uint32_t lane = GYRE_LANES; lane-- > 0;) {
@@ -140,7 +140,7 @@ static bool has_room(struct residency *residency)
     return end - residency->output_head <= size;
 }
 
-/* gyre_called_away(): 0, or why to leave. */
+/* gyre_away(): 0, or why to leave. */
 static uint32_t called_away(const struct gyre_HostLine *host)
 {
     uint32_t command = shared_load_relaxed(&host->command);
@@ -167,7 +167,7 @@ static void read_tails(struct residency *residency)
 
 enum look { LOOK_MESSAGE, LOOK_AGAIN, LOOK_LEAVE };
 
-/* gyre_look() */
+/* One turn of gyre_await(), and gyre_is_whole() */
 static enum look look(struct residency *residency, uint32_t *reason)
 {
     bool live = residency->submission->live;

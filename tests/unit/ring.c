@@ -89,6 +89,40 @@ static void expect_peek(struct played_device *device, bool settled, enum ring_pe
     cr_assert_eq(device->control->reader.output_head, head);
 }
 
+static void expect_early(struct played_device *device, enum ring_peek result)
+{
+    struct ring_output *ring = &device->output;
+    struct ring_message message = {0};
+    const void *payload = &message;
+    uint32_t head = ring->head;
+    const uint32_t *sequence = ring_output_sequence(ring);
+    cr_assert_eq(sequence, &output_header(device, head)->sequence);
+    cr_assert_eq(*sequence == head + 1, result != RING_EMPTY);
+    cr_assert_eq(ring_output_peek_early(ring, &message, &payload), result);
+    cr_assert_eq(payload, result == RING_EMPTY ? NULL : output_header(device, head) + 1);
+    cr_assert_eq(ring->head, head, "a peek must leave the message where it is");
+    cr_assert_eq(device->control->reader.output_head, head);
+    cr_assert_leq(ring->tail - ring->head, ring->size);
+}
+
+static void expect_one_early(struct played_device *device, uint64_t id)
+{
+    struct ring_message message = {0};
+    const void *payload = NULL;
+    expect_early(device, RING_MESSAGE);
+    cr_assert_eq(ring_output_peek_early(&device->output, &message, &payload), RING_MESSAGE);
+    cr_assert_eq(message.id, id);
+    cr_assert_eq(*(const unsigned char *)payload, (unsigned char)id);
+    ring_output_release(&device->output);
+    cr_assert_eq(device->control->reader.output_head, device->output.head);
+}
+
+/* The device's tail, as it was before its last `late` answers. */
+static void hold_tail_back(struct played_device *device, uint32_t late)
+{
+    device->status->output_tail -= late;
+}
+
 Test(ring, lanes_are_four_bands_of_64_priorities)
 {
     for (uint32_t priority = 0; priority < 256; ++priority) {
@@ -217,20 +251,23 @@ Test(ring_input, slots_come_back_as_the_device_consumes_across_the_wrap)
 }
 
 /* Every head that a hostile device may write, for every fill of a small ring, where the indices
- * wrap. */
+ * wrap. While a submission is in flight one behind what is known is late, not a lie. */
 Test(ring_input, a_head_that_cannot_be_is_refused_and_changes_nothing)
 {
     struct played_device device;
     open_rings(&device, 4, 0);
     struct ring_input *ring = &device.input[0];
     for (uint32_t head = UINT32_MAX - 6; head != 6; ++head) {
-        for (uint32_t held = 0; held <= 4; ++held) {
+        for (uint32_t n = 0; n < 5 * 2; ++n) {
+            uint32_t held = n / 2;
+            bool settled = n % 2 != 0;
             for (uint32_t lie = UINT32_MAX - 20; lie != 20; ++lie) {
                 ring->head = head;
                 ring->tail = head + held;
                 device.status->input_head[0] = lie;
                 bool possible = lie - head <= held;
-                cr_assert_eq(ring_input_refresh(ring, true), possible);
+                bool late = !settled && (int32_t)(lie - head) < 0;
+                cr_assert_eq(ring_input_refresh(ring, settled), possible || late);
                 cr_assert_eq(ring->head, possible ? lie : head);
                 cr_assert_eq(ring->tail, head + held);
                 cr_assert_leq(ring_input_room(ring), 4);
@@ -252,6 +289,8 @@ Test(ring_input, a_head_far_away_is_refused)
     for (size_t i = 0; i < LENGTH(distances); ++i) {
         device.status->input_head[0] = NEAR_WRAP + distances[i];
         cr_assert_not(ring_input_refresh(ring, true));
+        cr_assert_eq(ring_input_refresh(ring, false), distances[i] > INT32_MAX,
+                     "nearer from behind than from before: late, not a lie");
         cr_assert_eq(ring_input_room(ring), 0);
     }
     device.status->input_head[0] = NEAR_WRAP + 4;
@@ -386,6 +425,8 @@ Test(ring_output, full_rings_are_read_in_order_across_the_wrap)
     }
 }
 
+/* While a submission is in flight, answers taken early let the tail lag behind the head: that is
+ * no lie, there is just nothing new. */
 Test(ring_output, a_tail_that_cannot_be_is_refused_and_changes_nothing)
 {
     struct played_device device;
@@ -397,7 +438,9 @@ Test(ring_output, a_tail_that_cannot_be_is_refused_and_changes_nothing)
             device.output.tail = head;
             device.status->output_tail = lie;
             if (lie - head > 4) {
-                expect_peek(&device, false, RING_CORRUPT, false);
+                bool behind = (int32_t)(lie - head) < 0;
+                expect_peek(&device, false, behind ? RING_EMPTY : RING_CORRUPT, false);
+                cr_assert_eq(device.output.tail, head);
                 expect_peek(&device, true, RING_CORRUPT, false);
                 cr_assert_eq(device.output.tail, head);
             } else {
@@ -437,6 +480,60 @@ Test(ring_output, what_was_seen_of_the_tail_is_read_before_it_is_looked_at_again
     expect_one(&device, 2);
     expect_peek(&device, false, RING_CORRUPT, false);
     played_close(&device);
+}
+
+static void answer_input(struct played_device *device, uint32_t position, uint32_t priority)
+{
+    struct gyre_Header *header = output_header(device, device->status->output_tail);
+    answer_one(device, 0);
+    header->position = position;
+    header->info = priority << GYRE_INFO_PRIORITY_SHIFT;
+}
+
+static void expect_last(struct played_device *device, bool settled, bool last)
+{
+    struct ring_message message = {0};
+    const void *payload = NULL;
+    cr_assert_eq(ring_output_peek(&device->output, settled, &message, &payload), RING_MESSAGE);
+    cr_assert_eq(message.last, last, "answer %u", device->output.head);
+    ring_output_release(&device->output);
+}
+
+Test(ring_output, the_last_answer_to_an_input_is_told_from_those_before_it)
+{
+    for (uint32_t first = UINT32_MAX - 5; first != 6; ++first) {
+        struct played_device device;
+        open_rings(&device, 8, first);
+        answer_input(&device, 7, 0);
+        answer_input(&device, 7, 0);
+        answer_input(&device, 7, 0);
+        answer_input(&device, 8, 63);
+        answer_input(&device, 8, 64); /* of another lane */
+        answer_input(&device, 9, 64);
+        static const bool last[] = {false, false, true, true, true, true};
+        for (size_t i = 0; i < LENGTH(last); ++i) {
+            expect_last(&device, i % 2 != 0, last[i]);
+        }
+        played_close(&device);
+    }
+}
+
+/* Whether it is the last one is not known before the slot behind it is whole. */
+Test(ring_output, an_answer_waits_for_the_slot_behind_it_while_the_device_may_write)
+{
+    for (uint32_t first = UINT32_MAX - 2; first != 3; ++first) {
+        struct played_device device;
+        open_rings(&device, 4, first);
+        answer_input(&device, 5, 0);
+        answer_input(&device, 5, 0);
+        output_header(&device, first + 1)->sequence -= 4; /* of a round ago */
+        expect_peek(&device, false, RING_EMPTY, false);
+        expect_peek(&device, true, RING_MESSAGE, true);
+        output_header(&device, first + 1)->sequence += 4;
+        expect_last(&device, false, false);
+        expect_last(&device, false, true);
+        played_close(&device);
+    }
 }
 
 /* LIVE on a weakly ordered bus. */
@@ -529,6 +626,211 @@ Test(ring_output, A21_any_header_gives_fields_in_their_range_or_is_corrupt)
     played_close(&device);
 }
 
+/* ---- answers taken by their slot's sequence alone ---- */
+
+Test(ring_early, an_empty_ring_says_so_whatever_the_tail)
+{
+    static const uint32_t lies[] = {0, 1, 4, 5, 0x7fffffff, 0x80000000, UINT32_MAX};
+    for (size_t i = 0; i < LENGTH(sizes); ++i) {
+        for (size_t k = 0; k < LENGTH(lies); ++k) {
+            struct played_device device;
+            open_rings(&device, sizes[i], UINT32_MAX);
+            device.status->output_tail = UINT32_MAX + lies[k];
+            expect_early(&device, RING_EMPTY);
+            cr_assert_eq(device.output.tail, UINT32_MAX, "the tail is not its business");
+            played_close(&device);
+        }
+    }
+}
+
+Test(ring_early, an_answer_is_there_before_its_tail)
+{
+    for (uint32_t first = UINT32_MAX - 3; first != 4; ++first) {
+        struct played_device device;
+        open_rings(&device, 4, first);
+        answer_one(&device, 7);
+        hold_tail_back(&device, 1);
+        expect_peek(&device, false, RING_EMPTY, false);
+        expect_early(&device, RING_MESSAGE);
+        expect_early(&device, RING_MESSAGE);
+        expect_one_early(&device, 7);
+        expect_early(&device, RING_EMPTY);
+        played_close(&device);
+    }
+}
+
+Test(ring_early, a_message_comes_with_every_field_of_its_header)
+{
+    struct played_device device;
+    open_rings(&device, 4, UINT32_MAX);
+    struct gyre_Header *header = output_header(&device, UINT32_MAX);
+    *header = (struct gyre_Header){
+        .sequence = 0, /* 2^32 - 1 + 1 */
+        .info = 0x02a5fedc,
+        .id_low = 0x55667788,
+        .id_high = 0x11223344,
+        .extra = 0xdeadbeef,
+        .position = 0x12345678,
+    };
+    struct ring_message message = {0};
+    const void *payload = NULL;
+    cr_assert_eq(ring_output_peek_early(&device.output, &message, &payload), RING_MESSAGE);
+    cr_assert_eq(payload, header + 1);
+    cr_assert_eq(message.id, 0x1122334455667788u);
+    cr_assert_eq(message.type, 0xfedc);
+    cr_assert_eq(message.priority, 0xa5);
+    cr_assert_eq(message.lane, 2);
+    cr_assert_eq(message.flags, GYRE_FLAG_FAILED);
+    cr_assert_eq(message.extra, 0xdeadbeef);
+    cr_assert_eq(message.position, 0x12345678);
+    played_close(&device);
+}
+
+Test(ring_early, only_the_right_sequence_makes_a_slot_whole)
+{
+    struct played_device device;
+    open_rings(&device, 4, UINT32_MAX);
+    answer_one(&device, 1);
+    for (uint32_t sequence = UINT32_MAX - 8; sequence != 9; ++sequence) {
+        output_header(&device, UINT32_MAX)->sequence = sequence;
+        expect_early(&device, sequence == 0 ? RING_MESSAGE : RING_EMPTY);
+    }
+    played_close(&device);
+}
+
+/* What the slot held a round ago is no answer. */
+Test(ring_early, full_rings_are_read_in_order_across_the_wrap)
+{
+    for (size_t i = 0; i < LENGTH(sizes); ++i) {
+        struct played_device device;
+        open_rings(&device, sizes[i], NEAR_WRAP);
+        for (uint64_t n = 0; n < 3000; n += sizes[i]) {
+            for (uint32_t k = 0; k < sizes[i]; ++k) {
+                answer_one(&device, n + k);
+            }
+            hold_tail_back(&device, sizes[i]);
+            for (uint32_t k = 0; k < sizes[i]; ++k) {
+                expect_one_early(&device, n + k);
+            }
+            expect_early(&device, RING_EMPTY);
+            expect_peek(&device, false, RING_EMPTY, false);
+            device.status->output_tail += sizes[i];
+            expect_peek(&device, true, RING_EMPTY, false);
+        }
+        cr_assert_lt(device.output.head, 3000, "the indices must have wrapped");
+        played_close(&device);
+    }
+}
+
+Test(ring_early, A21_a_header_with_unknown_flags_is_corrupt_and_can_be_skipped)
+{
+    struct played_device device;
+    open_rings(&device, 2, NEAR_WRAP);
+    answer_one(&device, 1);
+    answer_one(&device, 2);
+    output_header(&device, NEAR_WRAP)->info = 0xf0000000;
+    expect_early(&device, RING_CORRUPT);
+    ring_output_release(&device.output);
+    expect_one_early(&device, 2);
+    played_close(&device);
+}
+
+/* The tail says less than is known for a while: nothing new, until it is past what was taken. Once
+ * nothing is in flight it can only be a lie. */
+Test(ring_early, a_tail_that_lags_is_waited_for_while_the_device_may_write)
+{
+    for (uint32_t first = UINT32_MAX - 5; first != 6; ++first) {
+        struct played_device device;
+        open_rings(&device, 4, first);
+        for (uint32_t id = 0; id < 3; ++id) {
+            answer_one(&device, id);
+        }
+        hold_tail_back(&device, 3);
+        for (uint32_t id = 0; id < 3; ++id) {
+            expect_one_early(&device, id);
+        }
+        for (uint32_t lag = 3; lag > 0; --lag) {
+            expect_peek(&device, false, RING_EMPTY, false);
+            expect_peek(&device, true, RING_CORRUPT, false);
+            device.status->output_tail += 1;
+        }
+        expect_peek(&device, false, RING_EMPTY, false);
+        expect_peek(&device, true, RING_EMPTY, false);
+        answer_one(&device, 3);
+        expect_one(&device, 3);
+        played_close(&device);
+    }
+}
+
+/* By tail and by sequence in any order, each answer is seen once, with the tail as late as can be.
+ */
+Test(ring_early, answers_may_be_taken_by_turns_early_and_by_the_tail)
+{
+    for (uint32_t pattern = 0; pattern < 1u << 8; ++pattern) {
+        struct played_device device;
+        open_rings(&device, 4, UINT32_MAX - 3);
+        for (uint32_t n = 0; n < 8; ++n) {
+            bool early = (pattern >> n & 1) != 0;
+            uint32_t ahead = device.status->output_tail - device.output.head;
+            for (; ahead < 1 + n % 3; ++ahead) {
+                answer_one(&device, n + ahead);
+            }
+            uint32_t late = early ? ahead : 0;
+            hold_tail_back(&device, late);
+            (early ? expect_one_early : expect_one)(&device, n);
+            device.status->output_tail += late;
+        }
+        cr_assert_eq(device.output.head, 4);
+        played_close(&device);
+    }
+}
+
+/* A tail that was seen beyond the slot stays seen: nothing is looked up again. */
+Test(ring_early, what_was_seen_of_the_tail_stays_seen)
+{
+    struct played_device device;
+    open_rings(&device, 4, UINT32_MAX - 1);
+    for (uint32_t id = 0; id < 3; ++id) {
+        answer_one(&device, id);
+    }
+    expect_peek(&device, false, RING_MESSAGE, true);
+    device.status->output_tail = 1000;
+    expect_one_early(&device, 0);
+    cr_assert_eq(device.output.tail, 1);
+    expect_one(&device, 1);
+    expect_one_early(&device, 2);
+    expect_peek(&device, false, RING_CORRUPT, false);
+    played_close(&device);
+}
+
+/* An answer says that its message is done, so the host moves its head; the device's word follows.
+ */
+Test(ring_early, a_head_that_lags_takes_nothing_back_while_the_device_may_write)
+{
+    for (uint32_t first = UINT32_MAX - 5; first != 6; ++first) {
+        struct played_device device;
+        open_rings(&device, 4, first);
+        struct ring_input *ring = &device.input[1];
+        for (uint32_t id = 0; id < 4; ++id) {
+            write_one(ring, id);
+        }
+        ring->head = first + 3;
+        for (uint32_t seen = 0; seen < 3; ++seen) {
+            device.status->input_head[1] = first + seen;
+            cr_assert(ring_input_refresh(ring, false));
+            cr_assert_eq(ring_input_room(ring), 3);
+            cr_assert_not(ring_input_refresh(ring, true), "with nothing in flight it is a lie");
+            cr_assert_eq(ring_input_room(ring), 3);
+        }
+        for (uint32_t seen = 3; seen <= 4; ++seen) {
+            device.status->input_head[1] = first + seen;
+            cr_assert(ring_input_refresh(ring, seen % 2 != 0));
+            cr_assert_eq(ring_input_room(ring), seen);
+        }
+        played_close(&device);
+    }
+}
+
 /* The loop of host and device, on one thread, in random order: 4 lanes, withdrawals, cut messages.
  */
 
@@ -589,7 +891,10 @@ static void read_some(struct loop *loop)
     struct ring_message message = {0};
     const void *payload = NULL;
     for (uint32_t count = draw(&loop->random, 6); count > 0; --count) {
-        enum ring_peek result = ring_output_peek(&loop->device.output, true, &message, &payload);
+        bool early = draw(&loop->random, 2) == 0;
+        enum ring_peek result =
+            early ? ring_output_peek_early(&loop->device.output, &message, &payload)
+                  : ring_output_peek(&loop->device.output, true, &message, &payload);
         if (result == RING_EMPTY) {
             return;
         }
