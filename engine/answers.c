@@ -139,6 +139,7 @@ static void note_failure(struct gyre_kernel *kernel, struct staging_entry *entry
 {
     entry->result = (uint32_t)result;
     entry->code = code;
+    entry->failure = ++kernel->failures;
     kernel->stats.last_error = result;
     kernel->stats.last_error_code = code;
     kernel->stats.last_error_id = entry->id;

@@ -8,10 +8,24 @@ static struct staging_entry *unbury(struct gyre_kernel *kernel)
 {
     struct staging_entry *letter = kernel->dead_first;
     kernel->dead_first = letter->next;
-    kernel->dead_last = letter->next ? kernel->dead_last : NULL;
+    *(letter->next ? &letter->next->previous : &kernel->dead_last) = NULL;
     kernel->stats.dead_letters -= 1;
     letter->next = NULL;
     return letter;
+}
+
+/* In the order in which they failed: acknowledgements come lane by lane. */
+static void insert(struct gyre_kernel *kernel, struct staging_entry *entry)
+{
+    struct staging_entry *before = kernel->dead_last;
+    while (before && before->failure > entry->failure) {
+        before = before->previous;
+    }
+    entry->previous = before;
+    entry->next = before ? before->next : kernel->dead_first;
+    *(entry->next ? &entry->next->previous : &kernel->dead_last) = entry;
+    *(before ? &before->next : &kernel->dead_first) = entry;
+    kernel->stats.dead_letters += 1;
 }
 
 bool failure_bury(struct gyre_kernel *kernel, struct staging_entry *entry)
@@ -19,14 +33,11 @@ bool failure_bury(struct gyre_kernel *kernel, struct staging_entry *entry)
     if (!kernel->params.dead_letters) {
         return false;
     }
-    if (kernel->stats.dead_letters == kernel->params.dead_letters) {
+    insert(kernel, entry);
+    if (kernel->stats.dead_letters > kernel->params.dead_letters) {
         staging_recycle(&kernel->staging, unbury(kernel));
         kernel->stats.dead_dropped += 1;
     }
-    entry->next = NULL;
-    *(kernel->dead_last ? &kernel->dead_last->next : &kernel->dead_first) = entry;
-    kernel->dead_last = entry;
-    kernel->stats.dead_letters += 1;
     return true;
 }
 

@@ -25,6 +25,7 @@ struct staging_entry {
     uint64_t deadline; /* a moment of base_now_ns(); 0: none */
     uint64_t added;    /* when it was accepted, and when it was handed to the device: in ticks */
     uint64_t placed;
+    uint64_t failure; /* which of the kernel's failures it was */
     uint32_t priority;
     uint32_t counted; /* the priority as which it was handed over: see staging_peek_aged() */
     uint32_t type;

@@ -1,6 +1,9 @@
-/* The whole engine under threads: 4 producers and 4 consumers on one kernel, while others pause and
- * resume it, read its statistics, and make and destroy kernels beside it. Every message is answered
- * exactly once, and the books balance. Made for ThreadSanitizer; true without it as well. */
+/* The whole engine under threads. On one kernel 4 producers and 4 consumers, requests that block
+ * and requests that are pumped, deadlines, failures that are kept and sent again, while others
+ * pause and resume it and read its statistics; beside it one that drops what is old, one that
+ * ticks, and some that come and go. Every message comes to one end, and the books balance to the
+ * last one. Made for ThreadSanitizer; true without it as well. */
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,29 +14,63 @@
 
 #include "base.h"
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#define LOAD 1u
+#else
+#define LOAD 8u
+#endif
+
 #define PRODUCERS 4u
 #define CONSUMERS 4u
-#define EACH 3000u
+#define EACH (750u * LOAD)
 #define ALL (PRODUCERS * EACH)
-#define PAUSES 12
-#define NEIGHBOURS 4
-#define SECOND 1000000000ull
+#define REQUESTERS 3u
+#define REQUESTS (150u * LOAD)
+#define BEGUN (300u * LOAD)
+#define OPEN_MOST 24u
+#define RESENT_MOST 40u
+#define DROPPERS 2u
+#define DROPPED_EACH (1000u * LOAD)
+#define PAUSES 12u
+#define NEIGHBOURS 4u
+#define TICKS 20u
 
-static const char source[] = "#version 460\n"
-                             "struct Word { uint value; };\n"
-                             "struct Count { uint n; };\n"
-                             "#define GYRE_INPUT Word\n"
-                             "#define GYRE_OUTPUT Word\n"
-                             "#define GYRE_STATE Count\n"
-                             "#include \"gyre/kernel.glsl\"\n"
-                             "layout(local_size_x = 1) in;\n"
-                             "void main() {\n"
-                             "    while (gyre_receive()) {\n"
-                             "        GYRE_SELF.n += 1u;\n"
-                             "        GYRE_OUT.value = GYRE_IN.value ^ 0x5a5a5a5au;\n"
-                             "        gyre_send();\n"
-                             "    }\n"
-                             "}\n";
+#define MASK 0x5a5a5a5au
+#define SURE 0x40000000u /* values from here on do not fail */
+#define US 1000ull
+#define SECOND 1000000000ull
+#define PATIENCE (60 * SECOND)
+
+static const char source[] =
+    "#version 460\n"
+    "struct Word { uint value; };\n"
+    "struct Count { uint n; };\n"
+    "#define GYRE_INPUT Word\n"
+    "#define GYRE_OUTPUT Word\n"
+    "#define GYRE_STATE Count\n"
+    "#include \"gyre/kernel.glsl\"\n"
+    "layout(local_size_x = 1) in;\n"
+    "void main() {\n"
+    "    while (gyre_receive()) {\n"
+    "        GYRE_SELF.n += 1u;\n"
+    "        if (GYRE_IN.value < 0x40000000u && GYRE_IN.value % 53u == 7u) {\n"
+    "            gyre_fail(GYRE_IN.value);\n"
+    "        } else {\n"
+    "            GYRE_OUT.value = gyre_is_tick() ? GYRE_SELF.n : GYRE_IN.value ^ 0x5a5a5a5au;\n"
+    "            gyre_send();\n"
+    "        }\n"
+    "    }\n"
+    "}\n";
+
+static bool fails(uint32_t value)
+{
+    return value < SURE && value % 53 == 7;
+}
 
 #define MUST(condition) \
     do { \
@@ -45,36 +82,88 @@ static const char source[] = "#version 460\n"
 
 struct scene {
     gyre_runtime *runtime;
-    gyre_kernel *kernel;
-    atomic_uint seen[ALL];
-    atomic_uint answers;
+    gyre_kernel *kernel;  /* BLOCK, and what fails is kept */
+    gyre_kernel *dropper; /* DROP_OLDEST, of messages and answers */
+    gyre_kernel *ticker;
+    atomic_uint ends[ALL];    /* of each message of the producers: must be 1 */
+    atomic_uint not_accepted; /* of these: their deadline came before there was room */
+    atomic_uint received;
+    atomic_uint letters;
+    atomic_uint resent;
+    atomic_uint lost;     /* that on_drop told of */
+    atomic_uint answered; /* requests, of both kinds */
+    atomic_uint received_expired;
+    atomic_uint begun_calls;
+    atomic_uint dropper_lost;
+    atomic_uint dropper_refused;
+    atomic_uint dropper_received;
     atomic_bool over;
 };
 
-struct producer {
+struct worker {
     struct scene *scene;
     uint32_t index;
+    void *(*run)(void *);
+    pthread_t thread;
 };
+
+static void end(struct scene *scene, uint32_t value)
+{
+    MUST(value < ALL);
+    MUST(atomic_fetch_add(&scene->ends[value], 1) == 0);
+}
+
+static void on_drop(void *user, uint64_t id, gyre_result why)
+{
+    struct scene *scene = user;
+    MUST(id != 0 && why == GYRE_ERROR_EXPIRED);
+    atomic_fetch_add(&scene->lost, 1);
+}
+
+static void on_dropper_drop(void *user, uint64_t id, gyre_result why)
+{
+    struct scene *scene = user;
+    MUST(id != 0 && why == GYRE_ERROR_DROPPED);
+    atomic_fetch_add(&scene->dropper_lost, 1);
+}
+
+static uint32_t draw(uint64_t *state, uint32_t below)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((*state >> 33) % below);
+}
+
+/* ---- messages ---- */
 
 static void *produce(void *argument)
 {
-    const struct producer *producer = argument;
+    const struct worker *worker = argument;
+    struct scene *scene = worker->scene;
     for (uint32_t i = 0; i < EACH; ++i) {
-        uint32_t value = producer->index * EACH + i;
+        uint32_t value = worker->index * EACH + i;
         gyre_message message = {
             .data = &value,
             .size = sizeof value,
             .priority = value * 7 % 256,
             .correlation = value,
+            .deadline_ns = value % 11 == 3   ? 1
+                           : value % 11 == 5 ? 500 * US
+                                             : 0,
         };
-        MUST(gyre_send(producer->scene->kernel, &message, 60 * SECOND) == GYRE_OK);
+        gyre_result result = gyre_send(scene->kernel, &message, PATIENCE);
+        if (result == GYRE_ERROR_EXPIRED && message.deadline_ns) {
+            atomic_fetch_add(&scene->not_accepted, 1);
+            end(scene, value);
+        } else {
+            MUST(result == GYRE_OK);
+        }
     }
     return NULL;
 }
 
 static void *consume(void *argument)
 {
-    struct scene *scene = argument;
+    struct scene *scene = ((struct worker *)argument)->scene;
     for (;;) {
         uint32_t value = 0;
         gyre_reply reply = {.data = &value, .capacity = sizeof value};
@@ -82,87 +171,433 @@ static void *consume(void *argument)
         if (result == GYRE_ERROR_TERMINATED) {
             return NULL;
         }
-        MUST(result == GYRE_OK && reply.result == GYRE_OK);
-        value ^= 0x5a5a5a5au;
-        MUST(value < ALL && reply.correlation == value);
-        MUST(atomic_fetch_add(&scene->seen[value], 1) == 0);
-        atomic_fetch_add(&scene->answers, 1);
+        MUST(result == GYRE_OK);
+        uint32_t sent = (uint32_t)reply.correlation;
+        if (reply.result == GYRE_ERROR_EXPIRED) {
+            MUST(reply.size == 0 && (sent % 11 == 3 || sent % 11 == 5));
+            atomic_fetch_add(&scene->received_expired, 1);
+        } else {
+            MUST(reply.result == GYRE_OK && value == (sent ^ MASK) && !fails(sent));
+        }
+        MUST(reply.priority == sent * 7 % 256 && reply.flags & GYRE_REPLY_LAST);
+        atomic_fetch_add(&scene->received, 1);
+        end(scene, sent);
     }
 }
 
-static void *pause_and_resume(void *argument)
+/* Some letters are sent again, and fail again. */
+static void bury(struct scene *scene, uint64_t *state)
 {
-    struct scene *scene = argument;
-    for (int i = 0; i < PAUSES; ++i) {
-        MUST(gyre_kernel_deactivate(scene->kernel, 60 * SECOND) == GYRE_OK);
-        MUST(gyre_kernel_reactivate(scene->kernel) == GYRE_OK);
-        gyre_stats stats;
-        MUST(gyre_kernel_stats(scene->kernel, &stats) == GYRE_OK);
-        MUST(stats.processed <= stats.accepted);
+    uint32_t value = 0;
+    uint32_t count = 0;
+    if (atomic_load(&scene->resent) < RESENT_MOST && draw(state, 2)) {
+        gyre_result result = gyre_dead_letter_resend(scene->kernel, 1 + draw(state, 2), &count);
+        MUST(result == GYRE_OK || result == GYRE_ERROR_STATE);
+        atomic_fetch_add(&scene->resent, count);
+    }
+    gyre_dead_letter letter = {.data = &value, .capacity = sizeof value};
+    gyre_result result = gyre_dead_letter_take(scene->kernel, &letter);
+    MUST(result == GYRE_OK || result == GYRE_ERROR_EMPTY);
+    if (result == GYRE_OK) {
+        MUST(letter.result == GYRE_ERROR_HANDLER && letter.code == value && fails(value));
+        MUST(letter.correlation == value && letter.priority == value * 7 % 256);
+        atomic_fetch_add(&scene->letters, 1);
+        end(scene, value);
+    }
+}
+
+static void *bury_all(void *argument)
+{
+    struct scene *scene = ((struct worker *)argument)->scene;
+    uint64_t state = 5;
+    while (!atomic_load(&scene->over)) {
+        bury(scene, &state);
+        sched_yield();
     }
     return NULL;
 }
 
-static void *neighbours(void *argument)
+/* ---- requests ---- */
+
+/* Each gets its own answer. Some do not wait for it. */
+static void *request(void *argument)
 {
-    struct scene *scene = argument;
-    for (int i = 0; i < NEIGHBOURS; ++i) {
+    const struct worker *worker = argument;
+    struct scene *scene = worker->scene;
+    uint64_t state = worker->index + 100;
+    for (uint32_t i = 0; i < REQUESTS; ++i) {
+        uint32_t value = SURE + worker->index * REQUESTS + i;
+        uint32_t answer = 0;
+        uint64_t timeout_ns = i % 5 == 0 ? draw(&state, 200) * US : PATIENCE;
+        gyre_message message = {
+            .data = &value,
+            .size = sizeof value,
+            .priority = draw(&state, 256),
+            .correlation = value,
+            .deadline_ns = i % 7 == 1 ? 1 : 0,
+        };
+        gyre_reply reply = {.data = &answer, .capacity = sizeof answer};
+        gyre_result result = gyre_request(scene->kernel, &message, &reply, timeout_ns);
+        if (result == GYRE_OK) {
+            MUST(answer == (value ^ MASK) && reply.correlation == value);
+            MUST(reply.result == GYRE_OK && reply.priority == message.priority);
+            atomic_fetch_add(&scene->answered, 1);
+        } else {
+            MUST((result == GYRE_ERROR_EXPIRED && message.deadline_ns) ||
+                 (result == GYRE_ERROR_TIMEOUT && timeout_ns != PATIENCE));
+        }
+    }
+    return NULL;
+}
+
+struct begun {
+    struct scene *scene;
+    uint32_t value;
+    uint32_t calls;
+    uint32_t *open;
+};
+
+static void on_answer(void *user, gyre_result result, const gyre_reply *reply)
+{
+    struct begun *begun = user;
+    MUST(begun->calls++ == 0);
+    *begun->open -= 1;
+    atomic_fetch_add(&begun->scene->begun_calls, 1);
+    if (result == GYRE_OK) {
+        MUST(reply->result == GYRE_OK && reply->correlation == begun->value);
+        MUST(reply->size == sizeof begun->value);
+        MUST(*(const uint32_t *)reply->data == (begun->value ^ MASK));
+        atomic_fetch_add(&begun->scene->answered, 1);
+    } else {
+        MUST(!reply && (result == GYRE_ERROR_TIMEOUT || result == GYRE_ERROR_EXPIRED));
+    }
+}
+
+/* All callbacks come on this thread: nobody else pumps the kernel. */
+static void *begin_and_pump(void *argument)
+{
+    struct scene *scene = ((struct worker *)argument)->scene;
+    struct begun *all = calloc(BEGUN, sizeof *all);
+    uint32_t open = 0;
+    MUST(all);
+    for (uint32_t i = 0; i < BEGUN;) {
+        all[i] = (struct begun){.scene = scene, .value = SURE * 2 + i, .open = &open};
+        gyre_message message = {
+            .data = &all[i].value,
+            .size = sizeof all[i].value,
+            .priority = i * 3 % 256,
+            .correlation = all[i].value,
+            .deadline_ns = i % 13 == 1 ? 1 : 0,
+        };
+        uint64_t timeout_ns = i % 9 == 2 ? 50 * US : PATIENCE;
+        gyre_result result =
+            gyre_request_begin(scene->kernel, &message, timeout_ns, on_answer, &all[i]);
+        MUST(result == GYRE_OK || result == GYRE_ERROR_FULL);
+        open += result == GYRE_OK;
+        i += result == GYRE_OK;
+        if (result == GYRE_ERROR_FULL || open >= OPEN_MOST) {
+            MUST(gyre_pump(scene->kernel, open > 0 ? SECOND : 0, NULL) == GYRE_OK);
+        }
+    }
+    while (open > 0) {
+        MUST(gyre_pump(scene->kernel, PATIENCE, NULL) == GYRE_OK);
+    }
+    free(all);
+    return NULL;
+}
+
+/* ---- what goes on beside them ---- */
+
+static void check_books(gyre_kernel *kernel, gyre_stats *stats)
+{
+    MUST(gyre_kernel_stats(kernel, stats) == GYRE_OK);
+    MUST(stats->accepted == stats->processed + stats->failed + stats->dropped + stats->expired +
+                                stats->staged + stats->window);
+    MUST(stats->dropped ==
+         stats->dropped_oldest + stats->dropped_newest + stats->dropped_terminated);
+    MUST(stats->rejected == stats->rejected_full + stats->rejected_invalid);
+    MUST(stats->corrupt == 0 && stats->fault == GYRE_OK);
+    MUST(stats->processing.min <= stats->processing.p50 &&
+         stats->processing.p50 <= stats->processing.p99 &&
+         stats->processing.p99 <= stats->processing.max);
+}
+
+static void *read_books(void *argument)
+{
+    struct scene *scene = ((struct worker *)argument)->scene;
+    gyre_stats before = {0};
+    while (!atomic_load(&scene->over)) {
+        gyre_stats stats;
+        check_books(scene->dropper, &stats);
+        check_books(scene->ticker, &stats);
+        check_books(scene->kernel, &stats);
+        MUST(stats.accepted >= before.accepted && stats.processed >= before.processed &&
+             stats.received >= before.received && stats.residencies >= before.residencies);
+        before = stats;
+    }
+    return NULL;
+}
+
+static void *pause_and_resume(void *argument)
+{
+    struct scene *scene = ((struct worker *)argument)->scene;
+    for (uint32_t i = 0; i < PAUSES; ++i) {
+        gyre_stats first;
+        gyre_stats second;
+        while (atomic_load(&scene->received) < i * ALL / (PAUSES + 4)) {
+            sched_yield(); /* all along, not only at the beginning */
+        }
+        MUST(gyre_kernel_deactivate(scene->kernel, PATIENCE) == GYRE_OK);
+        check_books(scene->kernel, &first);
+        check_books(scene->kernel, &second);
+        MUST(first.residencies == second.residencies);
+        MUST(gyre_kernel_reactivate(scene->kernel) == GYRE_OK);
+        MUST(gyre_kernel_deactivate(scene->dropper, PATIENCE) == GYRE_OK);
+        MUST(gyre_kernel_reactivate(scene->dropper) == GYRE_OK);
+    }
+    return NULL;
+}
+
+static void *come_and_go(void *argument)
+{
+    struct scene *scene = ((struct worker *)argument)->scene;
+    for (uint32_t i = 0; i < NEIGHBOURS; ++i) {
         gyre_kernel *kernel = NULL;
-        gyre_kernel_params params = {.id = "neighbour", .glsl = source};
+        gyre_kernel *found = NULL;
+        gyre_kernel_params params = {.id = "neighbour", .glsl = source, .tick_ns = SECOND};
         MUST(gyre_kernel_create(scene->runtime, &params, &kernel) == GYRE_OK);
         MUST(gyre_kernel_launch(kernel) == GYRE_OK);
         MUST(gyre_kernel_activate(kernel) == GYRE_OK);
-        uint32_t value = 7;
+        MUST(gyre_kernel_find(scene->runtime, "neighbour", &found) == GYRE_OK && found == kernel);
+        uint32_t value = SURE + i;
         gyre_reply reply = {.data = &value, .capacity = sizeof value};
         gyre_message message = {.data = &value, .size = sizeof value};
-        MUST(gyre_send(kernel, &message, 60 * SECOND) == GYRE_OK);
-        MUST(gyre_receive(kernel, &reply, 60 * SECOND) == GYRE_OK);
-        MUST(value == (7u ^ 0x5a5a5a5au));
+        MUST(gyre_send(kernel, &message, PATIENCE) == GYRE_OK);
+        MUST(gyre_receive(kernel, &reply, PATIENCE) == GYRE_OK);
+        MUST(value == ((SURE + i) ^ MASK));
         gyre_kernel_destroy(kernel);
     }
     return NULL;
 }
 
-static void run(gyre_visibility visibility)
+/* ---- the kernel that drops ---- */
+
+static void *send_to_dropper(void *argument)
 {
-    struct scene *scene = calloc(1, sizeof *scene);
-    MUST(scene);
+    const struct worker *worker = argument;
+    struct scene *scene = worker->scene;
+    for (uint32_t i = 0; i < DROPPED_EACH; ++i) {
+        uint32_t value = SURE + worker->index * DROPPED_EACH + i;
+        gyre_message message = {
+            .data = &value,
+            .size = sizeof value,
+            .priority = i % 3,
+            .correlation = value,
+        };
+        gyre_result result = gyre_send(scene->dropper, &message, 0);
+        MUST(result == GYRE_OK || result == GYRE_ERROR_DROPPED);
+        if (result == GYRE_ERROR_DROPPED) {
+            atomic_fetch_add(&scene->dropper_refused, 1);
+        }
+    }
+    return NULL;
+}
+
+/* In the order of each producer and priority. */
+static void *receive_from_dropper(void *argument)
+{
+    struct scene *scene = ((struct worker *)argument)->scene;
+    uint32_t last[DROPPERS][3] = {{0}};
+    for (;;) {
+        uint32_t value = 0;
+        gyre_reply reply = {.data = &value, .capacity = sizeof value};
+        gyre_result result = gyre_receive(scene->dropper, &reply, GYRE_FOREVER);
+        if (result == GYRE_ERROR_TERMINATED) {
+            return NULL;
+        }
+        MUST(result == GYRE_OK && reply.result == GYRE_OK);
+        MUST((value ^ MASK) == reply.correlation);
+        uint32_t sent = (uint32_t)reply.correlation - SURE;
+        uint32_t *before = &last[sent / DROPPED_EACH][reply.priority];
+        MUST(sent % DROPPED_EACH + 1 > *before);
+        *before = sent % DROPPED_EACH + 1;
+        atomic_fetch_add(&scene->dropper_received, 1);
+    }
+}
+
+static void finish_dropper(struct scene *scene)
+{
+    gyre_stats stats;
+    check_books(scene->dropper, &stats);
+    uint32_t refused = atomic_load(&scene->dropper_refused);
+    uint32_t lost = atomic_load(&scene->dropper_lost);
+    uint32_t received = atomic_load(&scene->dropper_received);
+    MUST(stats.accepted == DROPPERS * DROPPED_EACH && stats.rejected == 0);
+    MUST(stats.dropped == lost && stats.dropped_newest == refused);
+    MUST(stats.processed + stats.dropped == stats.accepted);
+    MUST(stats.received == received && received + stats.output_dropped == stats.processed);
+    MUST(stats.staged + stats.window + stats.unread + stats.failed + stats.expired == 0);
+}
+
+/* ---- the kernel that ticks ---- */
+
+static void *wait_for_ticks(void *argument)
+{
+    struct scene *scene = ((struct worker *)argument)->scene;
+    uint32_t ticks = 0;
+    uint32_t sent = 0;
+    uint32_t answered = 0;
+    while (ticks < TICKS) {
+        uint32_t value = 0;
+        gyre_reply reply = {.data = &value, .capacity = sizeof value};
+        MUST(gyre_receive(scene->ticker, &reply, PATIENCE) == GYRE_OK);
+        MUST(reply.result == GYRE_OK);
+        if (reply.flags & GYRE_REPLY_TICK) {
+            ticks += 1;
+            MUST(value == ticks + answered); /* the handler's count */
+        } else {
+            MUST(reply.correlation == SURE + answered && value == ((SURE + answered) ^ MASK));
+            answered += 1;
+        }
+        if (ticks / 4 > sent) {
+            value = SURE + sent++;
+            gyre_message message = {.data = &value, .size = sizeof value, .correlation = value};
+            MUST(gyre_send(scene->ticker, &message, PATIENCE) == GYRE_OK);
+        }
+    }
+    return NULL;
+}
+
+/* ---- all of it ---- */
+
+static gyre_kernel *make(struct scene *scene, gyre_kernel_params params)
+{
+    gyre_kernel *kernel = NULL;
+    params.glsl = source;
+    params.drop_user = scene;
+    MUST(gyre_kernel_create(scene->runtime, &params, &kernel) == GYRE_OK);
+    MUST(gyre_kernel_launch(kernel) == GYRE_OK);
+    return kernel;
+}
+
+static void open_scene(struct scene *scene, gyre_visibility visibility)
+{
     gyre_runtime_params params = {
         .log = gyre_log_stderr,
         .visibility = visibility,
         .compiler = gyre_compiler_shaderc(),
     };
     MUST(gyre_runtime_create(&params, &scene->runtime) == GYRE_OK);
-    gyre_kernel_params kernel = {.id = "echo", .glsl = source, .queue_size = 256};
-    MUST(gyre_kernel_create(scene->runtime, &kernel, &scene->kernel) == GYRE_OK);
-    MUST(gyre_kernel_launch(scene->kernel) == GYRE_OK);
-    MUST(gyre_kernel_activate(scene->kernel) == GYRE_OK);
+    scene->kernel = make(scene, (gyre_kernel_params){
+                                    .id = "echo",
+                                    .queue_size = 64,
+                                    .output_queue_size = 32,
+                                    .dead_letters = ALL,
+                                    .report_all = true,
+                                    .age_ns = 1000 * US,
+                                    .on_drop = on_drop,
+                                });
+    scene->dropper = make(scene, (gyre_kernel_params){
+                                     .id = "dropper",
+                                     .queue_size = 8,
+                                     .backpressure = GYRE_DROP_OLDEST,
+                                     .window = 4,
+                                     .output_queue_size = 16,
+                                     .output_backpressure = GYRE_DROP_OLDEST,
+                                     .on_drop = on_dropper_drop,
+                                 });
+    scene->ticker = make(scene, (gyre_kernel_params){.id = "ticker", .tick_ns = 300 * US});
+    gyre_kernel *const all[] = {scene->kernel, scene->dropper, scene->ticker};
+    MUST(gyre_kernels_activate(all, LENGTH(all)) == GYRE_OK);
+}
 
-    pthread_t threads[PRODUCERS + 2];
-    pthread_t consumers[CONSUMERS];
-    struct producer producers[PRODUCERS];
-    for (uint32_t i = 0; i < CONSUMERS; ++i) {
-        MUST(pthread_create(&consumers[i], NULL, consume, scene) == 0);
+static void start(struct worker *workers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        MUST(pthread_create(&workers[i].thread, NULL, workers[i].run, &workers[i]) == 0);
     }
-    for (uint32_t i = 0; i < PRODUCERS; ++i) {
-        producers[i] = (struct producer){scene, i};
-        MUST(pthread_create(&threads[i], NULL, produce, &producers[i]) == 0);
+}
+
+static void join(struct worker *workers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        pthread_join(workers[i].thread, NULL);
     }
-    MUST(pthread_create(&threads[PRODUCERS], NULL, pause_and_resume, scene) == 0);
-    MUST(pthread_create(&threads[PRODUCERS + 1], NULL, neighbours, scene) == 0);
-    for (uint32_t i = 0; i < LENGTH(threads); ++i) {
-        pthread_join(threads[i], NULL);
+}
+
+/* Everybody who sends has come to an end; what waits is processed. */
+static void drain(struct scene *scene)
+{
+    gyre_kernel *const all[] = {scene->kernel, scene->dropper, scene->ticker};
+    for (size_t i = 0; i < LENGTH(all); ++i) {
+        uint64_t dropped = 1;
+        MUST(gyre_kernel_terminate(all[i], GYRE_DRAIN, PATIENCE, &dropped) == GYRE_OK);
+        MUST(dropped == 0);
     }
-    uint64_t dropped = 1;
-    MUST(gyre_kernel_terminate(scene->kernel, GYRE_DRAIN, 60 * SECOND, &dropped) == GYRE_OK);
-    for (uint32_t i = 0; i < CONSUMERS; ++i) {
-        pthread_join(consumers[i], NULL);
-    }
+}
+
+static void finish(struct scene *scene)
+{
     gyre_stats stats;
-    MUST(gyre_kernel_stats(scene->kernel, &stats) == GYRE_OK);
-    MUST(dropped == 0 && atomic_load(&scene->answers) == ALL);
-    MUST(stats.accepted == ALL && stats.processed == ALL && stats.received == ALL);
-    MUST(stats.staged == 0 && stats.window == 0 && stats.unread == 0);
+    uint64_t state = 6;
+    do {
+        bury(scene, &state);
+        check_books(scene->kernel, &stats);
+    } while (stats.dead_letters > 0);
+    for (uint32_t i = 0; i < ALL; ++i) {
+        MUST(atomic_load(&scene->ends[i]) == 1);
+    }
+    uint64_t sent = ALL - atomic_load(&scene->not_accepted);
+    uint64_t resent = atomic_load(&scene->resent);
+    MUST(stats.accepted == sent + stats.requests + resent);
+    MUST(stats.failed == atomic_load(&scene->letters) + resent && stats.dead_dropped == 0);
+    MUST(stats.received == atomic_load(&scene->received));
+    MUST(stats.expired == atomic_load(&scene->lost) && stats.dropped == 0);
+    MUST(stats.staged + stats.window + stats.unread + stats.awaited == 0);
+    MUST(atomic_load(&scene->begun_calls) == BEGUN);
+    uint64_t answered = atomic_load(&scene->answered);
+    uint64_t received_expired = atomic_load(&scene->received_expired);
+    MUST(answered + stats.orphaned <= stats.requests);
+    MUST(stats.processed == stats.received - received_expired + answered + stats.orphaned);
+    MUST(stats.requests == answered + stats.orphaned + stats.expired - received_expired);
+    finish_dropper(scene);
+    check_books(scene->ticker, &stats);
+    MUST(stats.ticks >= TICKS && stats.accepted == stats.processed);
+}
+
+static void run(gyre_visibility visibility)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    MUST(scene);
+    open_scene(scene, visibility);
+    struct worker takers[CONSUMERS + 3]; /* until the kernels have terminated, or all is over */
+    struct worker senders[PRODUCERS + REQUESTERS + DROPPERS + 4];
+    uint32_t count = 0;
+#define ADD(workers, function, number) \
+    for (uint32_t i_ = 0; i_ < (number); ++i_) { \
+        (workers)[count++] = (struct worker){.scene = scene, .index = i_, .run = (function)}; \
+    }
+    ADD(takers, consume, CONSUMERS)
+    ADD(takers, receive_from_dropper, 1)
+    ADD(takers, bury_all, 1)
+    ADD(takers, read_books, 1)
+    MUST(count == LENGTH(takers));
+    count = 0;
+    ADD(senders, produce, PRODUCERS)
+    ADD(senders, request, REQUESTERS)
+    ADD(senders, send_to_dropper, DROPPERS)
+    ADD(senders, begin_and_pump, 1)
+    ADD(senders, pause_and_resume, 1)
+    ADD(senders, come_and_go, 1)
+    ADD(senders, wait_for_ticks, 1)
+    MUST(count == LENGTH(senders));
+    start(takers, LENGTH(takers));
+    start(senders, LENGTH(senders));
+    join(senders, LENGTH(senders));
+    drain(scene);
+    atomic_store(&scene->over, true);
+    join(takers, LENGTH(takers));
+    finish(scene);
     gyre_runtime_destroy(scene->runtime);
     free(scene);
 }
@@ -171,6 +606,6 @@ int main(void)
 {
     run(GYRE_VISIBILITY_STRICT);
     run(GYRE_VISIBILITY_LIVE);
-    puts("stress/gpu_engine: every message answered once");
+    puts("stress/gpu_engine: every message came to one end");
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "base.h"
 
 enum { SEQUENCES = 30000, SHORTEST = 50, LONGEST = 200, LARGEST_CAPACITY = 12, LARGEST_BEYOND = 6 };
+enum { LARGEST_AGE = 6, LONGEST_STEP = 8 }; /* in ticks of a clock that the sequence moves */
 enum { ENTRIES_MAX = 64 };
 
 /* What is tried: the real functions, or some of them broken. */
@@ -27,19 +28,28 @@ struct subject {
     struct staging_entry *(*take)(struct staging *staging);
     struct staging_entry *(*peek_lowest)(const struct staging *staging);
     void (*remove)(struct staging *staging, struct staging_entry *entry);
+    struct staging_entry *(*take_expired)(struct staging *staging, uint64_t now);
+    uint64_t (*next_deadline)(const struct staging *staging);
+    struct staging_entry *(*peek_aged)(const struct staging *staging, uint64_t now, uint64_t age);
 };
 
 #define REAL \
     .new_entry = staging_new, .recycle = staging_recycle, .add = staging_add, \
     .put_back = staging_put_back, .peek = staging_peek, .take = staging_take, \
-    .peek_lowest = staging_peek_lowest, .remove = staging_remove
+    .peek_lowest = staging_peek_lowest, .remove = staging_remove, \
+    .take_expired = staging_take_expired, .next_deadline = staging_next_deadline, \
+    .peek_aged = staging_peek_aged
 
 static const struct subject real = {.name = "staging", REAL};
 
 enum kind {
     ADD,
     ADD_DROPPING,
+    ADD_MORTAL,
     TAKE,
+    TAKE_AGED,
+    EXPIRE,
+    PASS,
     PUT_BACK,
     PUT_BACK_ALL,
     ACKNOWLEDGE,
@@ -51,7 +61,11 @@ enum kind {
 static const char *const kind_names[KINDS] = {
     [ADD] = "add, refused when full, of priority",
     [ADD_DROPPING] = "add, dropping when full, of priority",
+    [ADD_MORTAL] = "add with a deadline, of priority",
     [TAKE] = "take",
+    [TAKE_AGED] = "take by age",
+    [EXPIRE] = "take one that has expired",
+    [PASS] = "let ticks pass:",
     [PUT_BACK] = "put back taken number",
     [PUT_BACK_ALL] = "put back all taken, last first",
     [ACKNOWLEDGE] = "recycle taken number",
@@ -62,11 +76,13 @@ static const char *const kind_names[KINDS] = {
 struct operation {
     enum kind kind;
     uint32_t value;
+    uint32_t ticks; /* ADD_MORTAL: until the deadline */
 };
 
 struct sequence {
     uint32_t capacity;
     uint32_t beyond;
+    uint32_t age; /* ticks that count as a priority */
     uint32_t length;
     struct operation operations[LONGEST];
 };
@@ -74,6 +90,8 @@ struct sequence {
 struct modelled {
     uint64_t id;
     uint32_t priority;
+    uint64_t deadline; /* 0: none */
+    uint64_t added;
     struct staging_entry *entry;
 };
 
@@ -87,6 +105,7 @@ struct run {
     uint32_t staged_count;
     uint32_t taken_count;
     uint64_t next_id;
+    uint64_t now;
     bool differs;
     char difference[160];
 };
@@ -175,7 +194,7 @@ static struct staging_entry *make(struct run *run)
     return entry;
 }
 
-static void do_add(struct run *run, uint32_t priority)
+static void do_add(struct run *run, uint32_t priority, uint64_t deadline)
 {
     struct staging_entry *entry = make(run);
     if (!entry) {
@@ -183,8 +202,16 @@ static void do_add(struct run *run, uint32_t priority)
     }
     entry->priority = priority;
     entry->id = run->next_id++;
+    entry->deadline = deadline;
+    entry->added = run->now;
     memcpy(entry->payload, &entry->id, sizeof entry->id);
-    struct modelled what = {.id = entry->id, .priority = priority, .entry = entry};
+    struct modelled what = {
+        .id = entry->id,
+        .priority = priority,
+        .deadline = deadline,
+        .added = run->now,
+        .entry = entry,
+    };
     run->subject->add(&run->staging, entry);
     insert(run->staged, &run->staged_count, first_below(run, priority), what);
 }
@@ -206,7 +233,86 @@ static void do_add_dropping(struct run *run, uint32_t priority)
         do_remove(run, lowest(run));
     }
     if (run->staged_count < run->sequence->capacity) {
-        do_add(run, priority);
+        do_add(run, priority, 0);
+    }
+}
+
+/* As what it counts after its time of waiting. */
+static uint32_t counted(const struct run *run, uint32_t at)
+{
+    uint64_t more = (run->now - run->staged[at].added) / run->sequence->age;
+    uint64_t sum = run->staged[at].priority + more;
+    return sum < STAGING_PRIORITIES ? (uint32_t)sum : STAGING_PRIORITIES - 1;
+}
+
+/* The one that counts most, the oldest among equals. */
+static uint32_t most_aged(const struct run *run)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < run->staged_count; ++i) {
+        bool older = run->staged[i].id < run->staged[best].id;
+        uint32_t count = counted(run, i);
+        uint32_t most = counted(run, best);
+        best = count > most || (count == most && older) ? i : best;
+    }
+    return best;
+}
+
+static uint64_t first_deadline(const struct run *run)
+{
+    uint64_t first = UINT64_MAX;
+    for (uint32_t i = 0; i < run->staged_count; ++i) {
+        uint64_t deadline = run->staged[i].deadline;
+        first = deadline && deadline < first ? deadline : first;
+    }
+    return first;
+}
+
+static uint32_t find(const struct run *run, const struct staging_entry *entry)
+{
+    uint32_t at = 0;
+    while (at < run->staged_count && run->staged[at].entry != entry) {
+        at += 1;
+    }
+    return at;
+}
+
+/* Which of those with the same deadline comes first is not said. */
+static void do_expire(struct run *run)
+{
+    struct staging_entry *entry = run->subject->take_expired(&run->staging, run->now);
+    uint64_t first = first_deadline(run);
+    if (!must(run, (entry != NULL) == (first <= run->now), "take_expired gives %s",
+              entry ? "something" : "nothing") ||
+        !entry) {
+        return;
+    }
+    uint32_t at = find(run, entry);
+    if (must(run, at < run->staged_count, "take_expired gives what is not staged")) {
+        must(run, run->staged[at].deadline == first, "%llu expires, before one with an earlier end",
+             (unsigned long long)entry->id);
+        extract(run->staged, &run->staged_count, at);
+        run->subject->recycle(&run->staging, entry);
+    }
+}
+
+static void do_take_aged(struct run *run)
+{
+    struct staging_entry *entry =
+        run->subject->peek_aged(&run->staging, run->now, run->sequence->age);
+    if (!must(run, (entry != NULL) == (run->staged_count > 0), "peek_aged gives %s",
+              entry ? "something" : "nothing") ||
+        !entry) {
+        return;
+    }
+    uint32_t at = most_aged(run);
+    uint32_t count = counted(run, at);
+    if (must(run, entry == run->staged[at].entry && entry->counted == count,
+             "peek_aged gives %llu as %u, the model %llu as %u", (unsigned long long)entry->id,
+             entry->counted, (unsigned long long)run->staged[at].id, count)) {
+        run->subject->remove(&run->staging, entry);
+        insert(run->taken, &run->taken_count, run->taken_count,
+               extract(run->staged, &run->staged_count, at));
     }
 }
 
@@ -247,7 +353,12 @@ static void step(struct run *run, struct operation operation)
     switch (operation.kind) {
     case ADD:
         if (run->staged_count < run->sequence->capacity) {
-            do_add(run, operation.value);
+            do_add(run, operation.value, 0);
+        }
+        break;
+    case ADD_MORTAL:
+        if (run->staged_count < run->sequence->capacity) {
+            do_add(run, operation.value, run->now + operation.ticks);
         }
         break;
     case ADD_DROPPING:
@@ -255,6 +366,15 @@ static void step(struct run *run, struct operation operation)
         break;
     case TAKE:
         do_take(run);
+        break;
+    case TAKE_AGED:
+        do_take_aged(run);
+        break;
+    case EXPIRE:
+        do_expire(run);
+        break;
+    case PASS:
+        run->now += operation.value;
         break;
     case PUT_BACK:
         if (run->taken_count > 0) {
@@ -300,12 +420,15 @@ static void compare(struct run *run)
     must(run, last == (count ? run->staged[lowest(run)].entry : NULL),
          "peek_lowest gives %lld, the model %lld", last ? (long long)last->id : -1,
          count ? (long long)run->staged[lowest(run)].id : -1);
+    uint64_t deadline = run->subject->next_deadline(&run->staging);
+    must(run, deadline == first_deadline(run), "next_deadline gives %lld, the model %lld",
+         (long long)deadline, (long long)first_deadline(run));
 }
 
 /* True if the subject does what the model does. */
 static bool agrees(const struct subject *subject, const struct sequence *sequence, struct run *run)
 {
-    *run = (struct run){.subject = subject, .sequence = sequence};
+    *run = (struct run){.subject = subject, .sequence = sequence, .now = 1};
     staging_init(&run->staging, sequence->capacity, sequence->beyond, sizeof(uint64_t));
     for (uint32_t i = 0; i < sequence->length && !run->differs; ++i) {
         step(run, sequence->operations[i]);
@@ -344,12 +467,13 @@ static void generate(struct sequence *sequence, uint64_t seed)
     *sequence = (struct sequence){
         .capacity = 1 + draw(&state, LARGEST_CAPACITY),
         .beyond = draw(&state, LARGEST_BEYOND + 1),
+        .age = 1 + draw(&state, LARGEST_AGE),
         .length = SHORTEST + draw(&state, LONGEST - SHORTEST + 1),
     };
     uint32_t weights[KINDS]; /* some sequences fill, some drain */
     uint32_t total = 0;
     for (uint32_t kind = 0; kind < KINDS; ++kind) {
-        weights[kind] = (kind <= TAKE ? 4 : 1) + draw(&state, 5);
+        weights[kind] = (kind <= TAKE ? 4 : kind <= PASS ? 2 : 1) + draw(&state, 5);
         total += weights[kind];
     }
     for (uint32_t i = 0; i < sequence->length; ++i) {
@@ -358,10 +482,11 @@ static void generate(struct sequence *sequence, uint64_t seed)
         while (pick >= weights[kind]) {
             pick -= weights[kind++];
         }
-        bool adds = kind == ADD || kind == ADD_DROPPING;
+        bool adds = kind == ADD || kind == ADD_DROPPING || kind == ADD_MORTAL;
         sequence->operations[i] = (struct operation){
             .kind = (enum kind)kind,
             .value = adds ? palette[draw(&state, colours)] : draw(&state, 16),
+            .ticks = draw(&state, LONGEST_STEP),
         };
     }
 }
@@ -408,6 +533,20 @@ static bool shrink_once(const struct subject *subject, struct sequence *sequence
             }
         }
     }
+    for (uint32_t i = 0; i < sequence->length; ++i) {
+        for (uint32_t smaller = 0; smaller < sequence->operations[i].ticks; ++smaller) {
+            candidate = *sequence;
+            candidate.operations[i].ticks = smaller;
+            if (take_over(subject, sequence, &candidate)) {
+                shrunk = true;
+                break;
+            }
+        }
+    }
+    while (sequence->age > 1 &&
+           (candidate = *sequence, candidate.age -= 1, take_over(subject, sequence, &candidate))) {
+        shrunk = true;
+    }
     while (sequence->capacity > 1 && (candidate = *sequence, candidate.capacity -= 1,
                                       take_over(subject, sequence, &candidate))) {
         shrunk = true;
@@ -421,12 +560,17 @@ static bool shrink_once(const struct subject *subject, struct sequence *sequence
 
 static void print_sequence(const struct sequence *sequence)
 {
-    fprintf(stderr, "  capacity %u, %u beyond it\n", sequence->capacity, sequence->beyond);
+    fprintf(stderr, "  capacity %u, %u beyond it, a priority for %u ticks\n", sequence->capacity,
+            sequence->beyond, sequence->age);
     for (uint32_t i = 0; i < sequence->length; ++i) {
         enum kind kind = sequence->operations[i].kind;
         fprintf(stderr, "  %s", kind_names[kind]);
-        if (kind != TAKE && kind != PUT_BACK_ALL && kind != REMOVE_LOWEST) {
+        if (kind != TAKE && kind != TAKE_AGED && kind != EXPIRE && kind != PUT_BACK_ALL &&
+            kind != REMOVE_LOWEST) {
             fprintf(stderr, " %u", sequence->operations[i].value);
+        }
+        if (kind == ADD_MORTAL) {
+            fprintf(stderr, ", for %u ticks", sequence->operations[i].ticks);
         }
         fputc('\n', stderr);
     }
@@ -572,6 +716,113 @@ static void add_by_band(struct staging *staging, struct staging_entry *entry)
     staging_add(staging, entry);
 }
 
+static void heap_swap(struct staging *staging, uint64_t a, uint64_t b)
+{
+    struct staging_entry *entry = staging->heap[a];
+    staging->heap[a] = staging->heap[b];
+    staging->heap[b] = entry;
+    staging->heap[a]->heap_at = (uint32_t)(a + 1);
+    staging->heap[b]->heap_at = (uint32_t)(b + 1);
+}
+
+static void remove_but_from_the_heap(struct staging *staging, struct staging_entry *entry)
+{
+    bool mortal = entry->heap_at != 0;
+    staging_remove(staging, entry);
+    if (mortal) {
+        staging->heap[staging->heap_count++] = entry;
+        entry->heap_at = (uint32_t)staging->heap_count;
+    }
+}
+
+static void remove_and_leave_the_heap_unsorted(struct staging *staging, struct staging_entry *entry)
+{
+    bool mortal = entry->heap_at != 0;
+    staging_remove(staging, entry);
+    if (mortal && staging->heap_count > 1) {
+        heap_swap(staging, 0, staging->heap_count - 1);
+    }
+}
+
+static void put_back_for_ever(struct staging *staging, struct staging_entry *entry)
+{
+    uint64_t deadline = entry->deadline;
+    entry->deadline = 0;
+    staging_put_back(staging, entry);
+    entry->deadline = deadline;
+}
+
+static struct staging_entry *expire_late(struct staging *staging, uint64_t now)
+{
+    return staging_take_expired(staging, now - 1);
+}
+
+static struct staging_entry *expire_the_last(struct staging *staging, uint64_t now)
+{
+    struct staging_entry *entry = staging->heap_count ? staging->heap[staging->heap_count - 1]
+                                                      : NULL;
+    if (!entry || entry->deadline > now) {
+        return staging_take_expired(staging, now);
+    }
+    staging_remove(staging, entry);
+    return entry;
+}
+
+static struct staging_entry *expire_and_leave_it_staged(struct staging *staging, uint64_t now)
+{
+    struct staging_entry *entry = staging_take_expired(staging, now);
+    if (entry) {
+        staging_put_back(staging, entry);
+    }
+    return entry;
+}
+
+static struct staging_entry *age_slowly(const struct staging *staging, uint64_t now, uint64_t age)
+{
+    return staging_peek_aged(staging, now, age + 1);
+}
+
+/* Of equals the one that was more urgent at first. */
+static struct staging_entry *age_by_urgency(const struct staging *staging, uint64_t now,
+                                            uint64_t age)
+{
+    struct staging_entry *best = staging_peek_aged(staging, now, age);
+    for (uint32_t i = 0; i < STAGING_PRIORITIES; ++i) {
+        struct staging_entry *entry = staging->first[i];
+        best = entry && entry->counted == best->counted ? entry : best;
+    }
+    return best;
+}
+
+/* The counter wraps where it should stop. */
+static struct staging_entry *age_without_end(const struct staging *staging, uint64_t now,
+                                             uint64_t age)
+{
+    struct staging_entry *entry = staging_peek_aged(staging, now, age);
+    if (entry) {
+        entry->counted = (uint32_t)(entry->priority + (now - entry->added) / age);
+    }
+    return entry;
+}
+
+/* For a bitmap that is wrong: it says so, where the real one would fall over it. */
+static struct staging_entry *age_by_the_bitmap(const struct staging *staging, uint64_t now,
+                                               uint64_t age)
+{
+    for (uint32_t i = 0; i < STAGING_PRIORITIES; ++i) {
+        if (!staging->first[i] && staging->holds[i / 64] >> i % 64 & 1) {
+            return NULL;
+        }
+    }
+    return staging_peek_aged(staging, now, age);
+}
+
+static uint64_t next_deadline_of_the_most_urgent(const struct staging *staging)
+{
+    const struct staging_entry *entry = staging_peek(staging);
+    return entry && entry->deadline ? entry->deadline : staging_next_deadline(staging);
+}
+
 #pragma GCC diagnostic ignored "-Woverride-init"
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Winitializer-overrides"
@@ -585,13 +836,25 @@ static const struct subject broken[] = {
     {REAL, .name = "an entry is recycled twice", .recycle = recycle_twice},
     {REAL, .name = "a new entry is not blank", .new_entry = new_with_old_priority},
     {REAL, .name = "the pool has no bound", .new_entry = new_without_bound},
-    {REAL, .name = "the bitmap keeps a priority", .remove = remove_without_the_bitmap},
+    {REAL, .name = "the bitmap keeps a priority", .remove = remove_without_the_bitmap,
+     .peek_aged = age_by_the_bitmap},
     {REAL, .name = "the bitmap loses a priority", .remove = remove_all_of_its_word},
     {REAL, .name = "a link is wrong", .remove = remove_without_the_last_link},
     {REAL, .name = "the count is wrong", .remove = remove_uncounted},
     {REAL, .name = "the youngest of the lowest is dropped", .peek_lowest = peek_lowest_youngest},
     {REAL, .name = "a word of the bitmap hides another", .peek = peek_of_the_first_word},
     {REAL, .name = "the youngest is taken", .take = take_youngest},
+    {REAL, .name = "the heap keeps what was removed", .remove = remove_but_from_the_heap},
+    {REAL, .name = "the heap is no heap", .remove = remove_and_leave_the_heap_unsorted},
+    {REAL, .name = "a deadline is lost when it is put back", .put_back = put_back_for_ever},
+    {REAL, .name = "a deadline is met a tick too late", .take_expired = expire_late},
+    {REAL, .name = "the last deadline comes first", .take_expired = expire_the_last},
+    {REAL, .name = "what has expired stays", .take_expired = expire_and_leave_it_staged},
+    {REAL, .name = "ageing is slow", .peek_aged = age_slowly},
+    {REAL, .name = "ageing prefers the urgent to the old", .peek_aged = age_by_urgency},
+    {REAL, .name = "ageing goes beyond the highest priority", .peek_aged = age_without_end},
+    {REAL, .name = "the next deadline is another",
+     .next_deadline = next_deadline_of_the_most_urgent},
 };
 
 Test(staging_property, every_seeded_bug_is_found_and_shrunk)
