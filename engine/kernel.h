@@ -154,12 +154,14 @@ struct gyre_kernel {
 
     struct staging staging;
     struct staging_entry *fresh; /* accepted in this call; its `added` is not set yet */
+    uint64_t fresh_deadline;     /* of what was accepted in this call; 0: none */
     struct staging answers;
     bool held;                        /* answers is full: the rest waits in the output rings */
     struct awaiters waiting;          /* requests */
     struct awaiters ended;            /* those of gyre_request_begin() that are to be called */
     uint32_t awaited;                 /* how many wait */
     uint32_t begun;                   /* of gyre_request_begin(), waiting or ended */
+    uint64_t pump_until;              /* when the first of them times out, as who pumps knows */
     struct staging_entry *dead_first; /* dead letters, oldest first */
     struct staging_entry *dead_last;
     uint64_t failures; /* so far: numbers them */

@@ -142,8 +142,13 @@ gyre_result request_begin(struct gyre_kernel *kernel, const gyre_message *messag
         awaiter->user = user;
         awaiter->deadline = base_deadline(timeout_ns);
         kernel->begun += 1;
+        uint64_t deadline = awaiter->deadline;
         result = begin(kernel, message, awaiter, &patience);
         kernel->begun -= result != GYRE_OK;
+        if (result == GYRE_OK && deadline < kernel->pump_until) {
+            kernel->pump_until = deadline;
+            kernel_wake(kernel); /* who pumps is to sleep no longer */
+        }
     }
     pthread_mutex_unlock(&kernel->lock);
     if (result != GYRE_OK) {
@@ -208,6 +213,7 @@ gyre_result request_pump(struct gyre_kernel *kernel, uint64_t timeout_ns, uint32
         if (count || !in_time || !kernel->begun) {
             break;
         }
+        kernel->pump_until = next;
         in_time = kernel_wait(kernel, NULL, next < deadline ? next : deadline) ||
                   base_remaining_ns(deadline) > 0;
     }

@@ -194,6 +194,7 @@ static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message
                                                              : input->data_size;
     memcpy(entry->payload, message->data, entry->size);
     send_accept(kernel, entry, awaiter);
+    kernel->fresh_deadline = expires;
     if (message->id) {
         *message->id = entry->id;
     }
@@ -220,6 +221,17 @@ gyre_result send_stage(struct gyre_kernel *kernel, const gyre_message *message,
     return result;
 }
 
+/* Who sleeps does so until the first deadline that he knows of: not beyond that of the newcomer, if
+ * it is still staged. */
+static void tell_deadline(struct gyre_kernel *kernel)
+{
+    uint64_t deadline = kernel->fresh_deadline;
+    kernel->fresh_deadline = 0;
+    if (deadline && deadline == staging_next_deadline(&kernel->staging)) {
+        kernel_wake(kernel);
+    }
+}
+
 void send_on(struct gyre_kernel *kernel)
 {
     window_fill(kernel);
@@ -228,6 +240,7 @@ void send_on(struct gyre_kernel *kernel)
         window_fill(kernel);
         stamp(kernel);
     }
+    tell_deadline(kernel);
     residency_kick(kernel);
     failure_act(kernel);
     kernel_pass_watch(kernel);

@@ -260,18 +260,31 @@ void *command_read_file(const char *path, size_t limit, size_t *size)
     return NULL;
 }
 
+bool command_milliseconds(double given, uint64_t *ns)
+{
+    const double value = given * 1e6;
+    if (!(value > 0 && value <= 1e18)) { /* false of NaN, too */
+        return false;
+    }
+    *ns = value < 1 ? 1 : (uint64_t)value;
+    return true;
+}
+
 struct command_text command_duration(uint64_t ns)
 {
     struct command_text out;
     const double value = (double)ns;
+    /* 999.6 us is 1 ms: rounded to three digits it would be 1e+03 us. */
     if (ns < 1000) {
         snprintf(out.text, sizeof out.text, "%u ns", (unsigned)ns);
-    } else if (ns < 1000000) {
+    } else if (ns < 999500) {
         snprintf(out.text, sizeof out.text, "%.3g us", value / 1e3);
-    } else if (ns < 1000000000) {
+    } else if (ns < 999500000) {
         snprintf(out.text, sizeof out.text, "%.3g ms", value / 1e6);
-    } else {
+    } else if (ns < UINT64_C(1000000000000)) {
         snprintf(out.text, sizeof out.text, "%.4g s", value / 1e9);
+    } else {
+        snprintf(out.text, sizeof out.text, "%.0f s", value / 1e9);
     }
     return out;
 }

@@ -61,6 +61,10 @@ const gyre_compiler *command_compiler(void);
  * NULL: errno says why, EFBIG for one over the limit. */
 void *command_read_file(const char *path, size_t limit, size_t *size);
 
+/* A time that was given in milliseconds, at least one nanosecond; false unless it is above 0 and
+ * can be kept. */
+bool command_milliseconds(double given, uint64_t *ns);
+
 /* "1.25 us" and the like. */
 struct command_text {
     char text[24];

@@ -15,8 +15,8 @@ struct place {
     uint64_t sent_ns;
     char *text; /* answers that wait for an earlier message; a newline between two */
     size_t length;
-    uint32_t replies;
     uint32_t next; /* of those whose ids fall together */
+    bool begun;    /* a reply has come */
     bool finished;
 };
 
@@ -25,7 +25,7 @@ struct place {
 struct reorder {
     struct reorder_params params;
     pthread_mutex_t lock;
-    pthread_cond_t moved; /* for the sender: a place became free, or all are answered */
+    pthread_cond_t moved; /* for the sender: a place became free, or all are finished */
     pthread_cond_t known; /* for the receiver: the sender has put an id down */
     bool receiver_waits;
     atomic_bool sending;
@@ -33,8 +33,7 @@ struct reorder {
     uint32_t shift; /* 64 - log2(size) */
     uint64_t head;
     uint64_t tail;
-    struct place *current; /* whose answers come now, and may go on */
-    uint64_t unanswered;
+    uint64_t unfinished; /* sent, and not finished */
     size_t held;
     struct place *places;
     uint32_t *buckets;
@@ -98,10 +97,8 @@ bool reorder_begin(struct reorder *reorder, uint64_t line, uint64_t timeout_ns)
     pthread_mutex_lock(&reorder->lock);
     bool room, in_time = true;
     do {
-        /* Held bytes do not count while nothing is on its way: then nothing would make them
-         * fewer. */
         room = reorder->tail - reorder->head < reorder->size &&
-               (reorder->held <= reorder->params.held_bytes || reorder->unanswered == 0);
+               reorder->held <= reorder->params.held_bytes;
         if (!room && in_time) {
             in_time = base_cond_wait(&reorder->moved, &reorder->lock, deadline);
         }
@@ -138,7 +135,7 @@ void reorder_sent(struct reorder *reorder, uint64_t id)
     place->id = id;
     place->next = *bucket;
     *bucket = (uint32_t)(place - reorder->places);
-    reorder->unanswered += 1;
+    reorder->unfinished += 1;
     end_sending(reorder);
 }
 
@@ -155,48 +152,51 @@ void reorder_cancel(struct reorder *reorder)
     pthread_mutex_unlock(&reorder->lock);
 }
 
-uint64_t reorder_unanswered(struct reorder *reorder)
+uint64_t reorder_unfinished(struct reorder *reorder)
 {
     pthread_mutex_lock(&reorder->lock);
-    const uint64_t count = reorder->unanswered;
+    const uint64_t count = reorder->unfinished;
     pthread_mutex_unlock(&reorder->lock);
     return count;
 }
 
-void reorder_unanswered_lines(struct reorder *reorder,
-                              void (*tell)(void *user, uint64_t first, uint64_t last), void *user)
+void reorder_unfinished_lines(struct reorder *reorder,
+                              void (*tell)(void *user, uint64_t first, uint64_t last, bool begun),
+                              void *user)
 {
     uint64_t first = 0, last = 0; /* lines are counted from 1 */
+    bool begun = false;
     pthread_mutex_lock(&reorder->lock);
     for (uint64_t i = reorder->head; i != reorder->tail; i++) {
         const struct place *place = place_at(reorder, i);
-        if (place->replies > 0) {
+        if (place->finished) {
             continue;
         }
-        if (first && place->line != last + 1) {
-            tell(user, first, last);
+        if (first && (place->line != last + 1 || place->begun != begun)) {
+            tell(user, first, last, begun);
             first = 0;
         }
         first = first ? first : place->line;
         last = place->line;
+        begun = place->begun;
     }
     pthread_mutex_unlock(&reorder->lock);
     if (first) {
-        tell(user, first, last);
+        tell(user, first, last, begun);
     }
 }
 
-bool reorder_wait_answered(struct reorder *reorder, uint64_t timeout_ns)
+bool reorder_wait_finished(struct reorder *reorder, uint64_t timeout_ns)
 {
     const uint64_t deadline = base_deadline(timeout_ns);
     pthread_mutex_lock(&reorder->lock);
     bool in_time = true;
-    while (reorder->unanswered > 0 && in_time) {
+    while (reorder->unfinished > 0 && in_time) {
         in_time = base_cond_wait(&reorder->moved, &reorder->lock, deadline);
     }
-    const bool answered = reorder->unanswered == 0;
+    const bool finished = reorder->unfinished == 0;
     pthread_mutex_unlock(&reorder->lock);
-    return answered;
+    return finished;
 }
 
 /* ---- the receiver ---- */
@@ -228,6 +228,7 @@ static void finish(struct reorder *reorder, struct place *place)
     }
     *link = place->next;
     place->finished = true;
+    reorder->unfinished -= 1;
 }
 
 /* Keeps an answer for later. False: out of memory. */
@@ -258,7 +259,7 @@ static bool advance(struct reorder *reorder)
         reorder->head += 1;
         place = place_at(reorder, reorder->head);
     }
-    if (reorder->head != before || reorder->unanswered == 0) {
+    if (reorder->head != before || reorder->unfinished == 0) {
         pthread_cond_signal(&reorder->moved);
     }
     return reorder->head != reorder->tail && place->text;
@@ -276,6 +277,7 @@ static void drain(struct reorder *reorder)
         place->text = NULL;
         place->length = 0;
         reorder->held -= length;
+        pthread_cond_signal(&reorder->moved);
         pthread_mutex_unlock(&reorder->lock);
         reorder->params.emit(reorder->params.user, text, length);
         free(text);
@@ -289,7 +291,7 @@ static bool is_head(struct reorder *reorder, const struct place *place)
     return place == place_at(reorder, reorder->head);
 }
 
-bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_t length,
+bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_t length, bool last,
                    struct reorder_match *match)
 {
     pthread_mutex_lock(&reorder->lock);
@@ -298,14 +300,8 @@ bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_
         pthread_mutex_unlock(&reorder->lock);
         return false;
     }
-    *match = (struct reorder_match){place->line, place->sent_ns, place->replies == 0};
-    reorder->unanswered -= match->first ? 1 : 0;
-    place->replies += 1;
-    if (reorder->current && reorder->current != place) {
-        finish(reorder, reorder->current);
-    }
-    const bool last = !text || place->replies >= reorder->params.max_answers;
-    reorder->current = last ? NULL : place;
+    *match = (struct reorder_match){place->line, place->sent_ns, !place->begun};
+    place->begun = true;
 
     const bool at_once = reorder->params.unordered || is_head(reorder, place);
     bool kept = true;
@@ -325,26 +321,6 @@ bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_
         drain(reorder);
     }
     return true;
-}
-
-void reorder_idle(struct reorder *reorder)
-{
-    if (!reorder->current) {
-        return;
-    }
-    /* If the message at the head might go on, the ring is full and nothing else is on its way, then
-     * the reply that would tell that it is finished could never be sent for. All its answers became
-     * visible together, so it is. */
-    pthread_mutex_lock(&reorder->lock);
-    const bool stuck = reorder->tail - reorder->head == reorder->size && reorder->unanswered == 0;
-    if (stuck) {
-        finish(reorder, reorder->current);
-        reorder->current = NULL;
-    }
-    pthread_mutex_unlock(&reorder->lock);
-    if (stuck) {
-        drain(reorder);
-    }
 }
 
 void reorder_settle(struct reorder *reorder)

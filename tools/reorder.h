@@ -8,10 +8,9 @@
  * id: the receiver then waits for the sender to put it down, which takes no more than the return
  * from gyre_send().
  *
- * When is a message finished? Where a kernel sends at most one answer, with its reply. Else with
- * its last possible answer, with a failure, or with the first reply to another message: the answers
- * of one message come together. Until then the message at the head passes its answers on as they
- * come.
+ * A message is finished by its last reply (GYRE_REPLY_LAST), and by nothing else: between two of
+ * its answers there may be more urgent ones to other messages. Until then the message at the head
+ * passes its answers on as they come, the others' are held.
  */
 #ifndef GYRE_TOOLS_REORDER_H
 #define GYRE_TOOLS_REORDER_H
@@ -25,8 +24,7 @@ struct reorder;
 struct reorder_params {
     uint32_t places;   /* 0: 65,536; rounded up to a power of two */
     size_t held_bytes; /* of answers that wait for an earlier one: above, begin waits; 0: 64 MiB */
-    uint32_t max_answers;                                      /* of one message; at least 1 */
-    bool unordered;                                            /* pass every answer on at once */
+    bool unordered;    /* pass every answer on at once */
     void (*emit)(void *user, const char *text, size_t length); /* by the receiver; not terminated */
     void *user;
 };
@@ -54,25 +52,23 @@ void reorder_not_sent(struct reorder *reorder);
 /* Sender: gives the place of the message begun last back; it was not sent. */
 void reorder_cancel(struct reorder *reorder);
 
-/* Receiver: a reply has come; `text` is its answer, NULL if it has none. False: no message of that
- * id is unfinished. */
-bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_t length,
+/* Receiver: a reply has come; `text` is its answer, NULL if it has none; nothing comes after the
+ * `last` one. False: no message of that id is unfinished. */
+bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_t length, bool last,
                    struct reorder_match *match);
-
-/* Receiver: nothing is there to be received now. */
-void reorder_idle(struct reorder *reorder);
 
 /* Receiver: nothing more will come. Passes on what is held, in order. */
 void reorder_settle(struct reorder *reorder);
 
-/* Messages sent to which no reply has come. */
-uint64_t reorder_unanswered(struct reorder *reorder);
+/* Messages sent and not finished. */
+uint64_t reorder_unfinished(struct reorder *reorder);
 
-/* The lines of these, as ranges of lines that follow one another. */
-void reorder_unanswered_lines(struct reorder *reorder,
-                              void (*tell)(void *user, uint64_t first, uint64_t last), void *user);
+/* The lines of these, as ranges of lines that follow one another; `begun`: some answers came. */
+void reorder_unfinished_lines(struct reorder *reorder,
+                              void (*tell)(void *user, uint64_t first, uint64_t last, bool begun),
+                              void *user);
 
 /* Waits until there is none; false if there still are some after that time. */
-bool reorder_wait_answered(struct reorder *reorder, uint64_t timeout_ns);
+bool reorder_wait_finished(struct reorder *reorder, uint64_t timeout_ns);
 
 #endif

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "command.h"
 #include "kernelfile.h"
 #include "session.h"
+#include "stats.h"
 
 static const char doc[] =
     "Compiles KERNEL (GLSL, or SPIR-V made with glslc and not stripped of "
@@ -19,15 +19,15 @@ static const char doc[] =
     "A line's keys are the members of GYRE_INPUT: numbers, arrays, nested "
     "objects; none may be missing. Keys that begin with _ are not members: "
     "`_priority` is 0 to 255 (0 if not given; higher first), `_correlation` a "
-    "number that comes back with the answer (else the line's number does); "
-    "others are ignored. An answer has the members of GYRE_OUTPUT and "
+    "number that comes back with the answer (else the line's number does), "
+    "`_deadline` milliseconds as with --deadline; others are ignored. An answer has the members of GYRE_OUTPUT and "
     "`_correlation`. Blank lines are skipped.\n\n"
     "Answers come in the order of the lines, whatever the order in which the "
     "device finishes them; up to 65,536 messages are under way or held back at "
     "a time. The answers of a handler that sends several to one message stay "
     "together. A handler may also send none.\n\n"
-    "A line that cannot be used and a message that fails are named on stderr "
-    "(`gyre: line 17: ...`); the rest goes on, and the exit code is 1. It is 1 "
+    "A line that cannot be used and a message that fails, finds no room, is "
+    "dropped or expires are named on stderr (`gyre: line 17: ...`); the rest goes on, and the exit code is 1. It is 1 "
     "as well when the answers cannot be written (a full disk), and after "
     "--timeout. When the reader of the answers goes away (`| head`), the "
     "command stops without complaint, 0 if nothing had failed. Ctrl-C stops in "
@@ -45,6 +45,10 @@ enum option_key {
     KEY_UNORDERED = 'u',
     KEY_VISIBILITY = 256,
     KEY_QUEUE_SIZE,
+    KEY_BACKPRESSURE,
+    KEY_WINDOW,
+    KEY_DEADLINE,
+    KEY_STATS,
     KEY_CHECK,
 };
 
@@ -72,16 +76,43 @@ static const struct argp_option options_table[] = {
      .key = KEY_QUEUE_SIZE,
      .arg = "N",
      .doc = "Messages that may wait on the host; 1024 by default"},
+    {.name = "backpressure",
+     .key = KEY_BACKPRESSURE,
+     .arg = "MODE",
+     .doc = "When that many wait: block (the default) reads on when there is room; reject fails "
+            "the line; drop-oldest gives up the oldest message of the lowest priority"},
+    {.name = "window",
+     .key = KEY_WINDOW,
+     .arg = "N",
+     .doc = "Messages that may wait in each of the device's four lanes, one lane to 64 priorities, "
+            "where only more urgent lanes overtake them; 64 by default"},
+    {.name = "deadline",
+     .key = KEY_DEADLINE,
+     .arg = "MS",
+     .doc = "A message that is not on the device that many milliseconds after its line was read "
+            "fails instead (0.5 is half of one); by default none does"},
     {.name = "timeout",
      .key = KEY_TIMEOUT,
      .arg = "SECONDS",
      .doc = "Give up when messages wait and no reply has come for that long; by default never"},
     {.name = "unordered", .key = KEY_UNORDERED, .doc = "Print answers as they come"},
+    {.name = "stats",
+     .key = KEY_STATS,
+     .arg = "json",
+     .flags = OPTION_ARG_OPTIONAL,
+     .doc = "Afterwards the kernel's counts and latencies on stderr: a table, or with =json one "
+            "object on the last line, as gyre_stats in gyre/telemetry.h"},
     {.name = "check",
      .key = KEY_CHECK,
      .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. "
             "Blocks without --bind are zero"},
     {0},
+};
+
+enum stats_form {
+    STATS_NONE,
+    STATS_TABLE,
+    STATS_JSON,
 };
 
 struct options {
@@ -93,43 +124,72 @@ struct options {
     size_t bind_count;
     gyre_visibility visibility;
     uint32_t queue_size;
+    gyre_backpressure backpressure;
+    uint32_t window;
     uint64_t timeout_ns;
+    uint64_t deadline_ns;
+    enum stats_form stats;
     bool unordered;
     bool check;
 };
 
+/* Which of the three it is; else `usage`. */
+static unsigned parse_word(const char *text, const char *const names[3], const char *usage,
+                           const struct argp_state *state)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            return i;
+        }
+    }
+    argp_error(state, "%s, not '%s'", usage, text);
+    return 0;
+}
+
 static gyre_visibility parse_visibility(const char *text, const struct argp_state *state)
 {
     static const char *const names[] = {"auto", "strict", "live"}; /* as enum gyre_visibility */
-    for (unsigned i = 0; i < 3; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            return (gyre_visibility)i;
-        }
-    }
-    argp_error(state, "--visibility is strict, live or auto, not '%s'", text);
-    return GYRE_VISIBILITY_AUTO;
+    return (gyre_visibility)parse_word(text, names, "--visibility is strict, live or auto", state);
 }
 
-static uint32_t parse_count(const char *text, const struct argp_state *state)
+static gyre_backpressure parse_backpressure(const char *text, const struct argp_state *state)
+{
+    static const char *const names[] = {"block", "reject", "drop-oldest"}; /* as the enum */
+    return (gyre_backpressure)parse_word(text, names,
+                                         "--backpressure is block, reject or drop-oldest", state);
+}
+
+static uint32_t parse_count(const char *option, const char *text, const struct argp_state *state)
 {
     char *end;
     errno = 0;
     const unsigned long number = strtoul(text, &end, 10);
     if (errno != 0 || *end || *text < '0' || *text > '9' || number == 0 || number > 1u << 24) {
-        argp_error(state, "--queue-size is a number from 1 to %u, not '%s'", 1u << 24, text);
+        argp_error(state, "%s is a number from 1 to %u, not '%s'", option, 1u << 24, text);
     }
     return (uint32_t)number;
 }
 
-static uint64_t parse_seconds(const char *text, const struct argp_state *state)
+/* A number of units of that many milliseconds; else `usage`. */
+static uint64_t parse_time(const char *text, double unit, const char *usage,
+                           const struct argp_state *state)
 {
     char *end;
-    const double seconds = strtod(text, &end);
-    if (end == text || *end || !isfinite(seconds) || seconds <= 0 || seconds > 1e9) {
-        argp_error(state, "--timeout is a number of seconds above 0, not '%s'", text);
+    uint64_t ns = 0;
+    const double number = strtod(text, &end);
+    if (end == text || *end || !command_milliseconds(number * unit, &ns)) {
+        argp_error(state, "%s above 0, not '%s'", usage, text);
     }
-    const double ns = seconds * 1e9;
-    return ns < 1 ? 1 : (uint64_t)ns;
+    return ns;
+}
+
+/* NULL: the option has no argument. */
+static enum stats_form parse_stats(const char *text, const struct argp_state *state)
+{
+    if (text && strcmp(text, "json") != 0) {
+        argp_error(state, "--stats is a table, --stats=json an object; '%s' is neither", text);
+    }
+    return text ? STATS_JSON : STATS_TABLE;
 }
 
 static void add_bind(struct options *options, char *argument, const struct argp_state *state)
@@ -163,10 +223,23 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->visibility = parse_visibility(argument, state);
         return 0;
     case KEY_QUEUE_SIZE:
-        options->queue_size = parse_count(argument, state);
+        options->queue_size = parse_count("--queue-size", argument, state);
+        return 0;
+    case KEY_BACKPRESSURE:
+        options->backpressure = parse_backpressure(argument, state);
+        return 0;
+    case KEY_WINDOW:
+        options->window = parse_count("--window", argument, state);
         return 0;
     case KEY_TIMEOUT:
-        options->timeout_ns = parse_seconds(argument, state);
+        options->timeout_ns = parse_time(argument, 1000, "--timeout is a number of seconds", state);
+        return 0;
+    case KEY_DEADLINE:
+        options->deadline_ns =
+            parse_time(argument, 1, "--deadline is a number of milliseconds", state);
+        return 0;
+    case KEY_STATS:
+        options->stats = parse_stats(argument, state);
         return 0;
     case KEY_UNORDERED:
         options->unordered = true;
@@ -195,6 +268,9 @@ struct run {
     struct kernelfile file;
     gyre_runtime *runtime;
     gyre_kernel *kernel;
+    gyre_stats stats; /* once `served` */
+    uint64_t waits;   /* of its refusals */
+    bool served;
     int input;
     int output;
 };
@@ -249,6 +325,8 @@ static enum command_exit launch(struct run *run)
     }
     gyre_kernel_params kernel = kernelfile_params(&run->file);
     kernel.queue_size = run->options.queue_size;
+    kernel.backpressure = run->options.backpressure;
+    kernel.window = run->options.window;
     kernel.report_all = true;
     result = gyre_kernel_create(run->runtime, &kernel, &run->kernel);
     if (result == GYRE_OK) {
@@ -277,31 +355,43 @@ static enum command_exit check(struct run *run)
     return COMMAND_OK;
 }
 
+static uint64_t failures(const struct session_report *report)
+{
+    return report->failed + report->refused + report->bad_lines;
+}
+
 static void summarise(struct run *run, const struct session_report *report)
 {
     gyre_device_info device = {0};
-    gyre_stats stats = {0};
     if (run->options.common.verbosity < 0) {
         return;
     }
     gyre_runtime_device(run->runtime, &device, NULL);
-    gyre_kernel_stats(run->kernel, &stats);
     const gyre_latency latency = histogram_summary(&report->latency);
     const double seconds = (double)report->elapsed_ns / 1e9;
-    const double rate = seconds > 0 ? (double)report->replied / seconds : 0;
+    const double rate = seconds > 0 ? (double)(report->finished - report->lost) / seconds : 0;
     char silent[48] = "";
     if (report->silent) {
         snprintf(silent, sizeof silent, ", %" PRIu64 " without an answer", report->silent);
     }
     command_say("%" PRIu64 " lines, %" PRIu64 " answers, %" PRIu64 " failed%s%s; %s, %.0f/s",
-                report->lines, report->answers, report->failed + report->bad_lines, silent,
+                report->lines, report->answers, failures(report), silent,
                 report->end == SESSION_NO_READER ? ", then the reader was gone" : "",
                 command_duration(report->elapsed_ns).text, rate);
     command_say("latency p50 %s, p99 %s, max %s; %s, %" PRIu64 " seen live, %" PRIu64
                 " residencies; %s (%s)",
                 command_duration(latency.p50).text, command_duration(latency.p99).text,
-                command_duration(latency.max).text, stats.live ? "live" : "strict", stats.live_seen,
-                stats.residencies, device.name, device.driver);
+                command_duration(latency.max).text, run->stats.live ? "live" : "strict",
+                run->stats.live_seen, run->stats.residencies, device.name, device.driver);
+}
+
+static void print_stats(const struct run *run)
+{
+    if (run->served && run->options.stats == STATS_TABLE) {
+        stats_print(stderr, &run->stats, run->waits);
+    } else if (run->served && run->options.stats == STATS_JSON) {
+        stats_print_json(stderr, &run->stats);
+    }
 }
 
 static enum command_exit exit_of(const struct session_report *report)
@@ -321,7 +411,7 @@ static enum command_exit exit_of(const struct session_report *report)
     if (report->input_failed) {
         return COMMAND_USAGE;
     }
-    return report->failed + report->bad_lines > 0 ? COMMAND_FAILED : COMMAND_OK;
+    return failures(report) > 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 
 static enum command_exit serve(struct run *run)
@@ -335,22 +425,26 @@ static enum command_exit serve(struct run *run)
     const struct session_params params = {
         .kernel = run->kernel,
         .layout = run->file.layout,
-        .max_answers = run->file.info.max_sends,
         .input = run->input,
         .output = run->output,
         .input_name = run->input == STDIN_FILENO ? "stdin" : options->input,
         .output_name = run->output == STDOUT_FILENO ? "stdout" : options->output,
         .timeout_ns = options->timeout_ns,
+        .deadline_ns = options->deadline_ns,
         .unordered = options->unordered,
         .progress = options->common.verbosity >= 0 && isatty(STDERR_FILENO) && !isatty(run->output),
     };
     if (!session_run(&params, &report)) {
         return command_fail(GYRE_ERROR_NO_MEMORY, "cannot start");
     }
+    gyre_kernel_stats(run->kernel, &run->stats);
+    run->waits = report.waits;
+    run->served = true;
     summarise(run, &report);
     const enum command_exit code = exit_of(&report);
     if (report.stuck) {
         /* A thread waits for a shader that never ends, as would the driver's own clean-up. */
+        print_stats(run);
         _exit((int)code);
     }
     return code;
@@ -400,5 +494,6 @@ int command_run(int argc, char **argv)
         code = close_output(&run, code);
     }
     close_run(&run);
+    print_stats(&run); /* last: nothing follows the line of JSON */
     return (int)code;
 }

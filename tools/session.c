@@ -37,12 +37,12 @@ struct session {
     uint64_t sent;
     uint64_t first_sent_ns;
     uint64_t progress_ns;   /* when the line was last shown */
-    uint64_t progress_seen; /* replies that it showed */
+    uint64_t progress_seen; /* finished messages that it showed */
 
     /* Both threads'. */
-    atomic_int end;           /* enum session_end */
-    atomic_int kernel_result; /* gyre_result, of SESSION_KERNEL_FAILED */
-    atomic_uint_fast64_t replied;
+    atomic_int end;                /* enum session_end */
+    atomic_int kernel_result;      /* gyre_result, of SESSION_KERNEL_FAILED */
+    atomic_uint_fast64_t finished; /* messages whose last reply has come */
     atomic_uint_fast64_t
         moved_ns; /* when last something happened that params.timeout_ns waits for */
     pthread_mutex_t latency_lock; /* report->latency */
@@ -122,15 +122,20 @@ static void say_failed(uint64_t line, const gyre_reply *reply)
     }
 }
 
-static void count_reply(struct session *session, const struct reorder_match *match, uint64_t now)
+static void count_reply(struct session *session, const gyre_reply *reply,
+                        const struct reorder_match *match, uint64_t now)
 {
     session->last_reply_ns = now;
     atomic_store(&session->moved_ns, now);
-    if (match->first) {
+    const bool lost = reply->result == GYRE_ERROR_DROPPED || reply->result == GYRE_ERROR_EXPIRED;
+    session->report->lost += lost ? 1 : 0;
+    if (match->first && !lost) {
         pthread_mutex_lock(&session->latency_lock);
         histogram_add(&session->report->latency, now - match->sent_ns);
         pthread_mutex_unlock(&session->latency_lock);
-        atomic_fetch_add(&session->replied, 1);
+    }
+    if (reply->flags & GYRE_REPLY_LAST) {
+        atomic_fetch_add(&session->finished, 1);
     }
 }
 
@@ -138,6 +143,9 @@ static void take(struct session *session, const gyre_reply *reply)
 {
     struct session_report *report = session->report;
     const uint64_t now = base_now_ns();
+    if (reply->result == GYRE_ERROR_DROPPED && atomic_load(&session->end) != SESSION_DONE) {
+        return; /* by our own terminate: say_end() tells of all that were not finished at once */
+    }
     const bool silent = (reply->flags & GYRE_REPLY_SILENT) != 0;
     char *text = NULL;
     if (reply->result == GYRE_OK && !silent) {
@@ -146,9 +154,10 @@ static void take(struct session *session, const gyre_reply *reply)
         text = layout_decode(&session->params.layout->output, reply->data, correlation);
     }
     const bool lost = reply->result == GYRE_OK && !silent && !text;
+    const bool last = (reply->flags & GYRE_REPLY_LAST) != 0;
     const size_t length = text ? strlen(text) : 0;
     struct reorder_match match;
-    if (!reorder_reply(session->reorder, reply->id, text, length, &match)) {
+    if (!reorder_reply(session->reorder, reply->id, text, length, last, &match)) {
         command_say("a reply of the device belongs to no message (correlation %" PRIu64 ")",
                     reply->correlation);
         report->failed += 1;
@@ -164,7 +173,7 @@ static void take(struct session *session, const gyre_reply *reply)
     report->failed += reply->result != GYRE_OK || lost ? 1 : 0;
     report->silent += silent ? 1 : 0;
     report->answers += text ? 1 : 0;
-    count_reply(session, &match, now);
+    count_reply(session, reply, &match, now);
 }
 
 /* Writes what there is before it waits, and only then: somebody who types sees the answer at
@@ -173,7 +182,6 @@ static gyre_result next_reply(struct session *session, gyre_reply *reply)
 {
     gyre_result result = gyre_try_receive(session->params.kernel, reply);
     if (result == GYRE_ERROR_EMPTY) {
-        reorder_idle(session->reorder);
         output_flush(&session->output);
         check_output(session);
         result = gyre_receive(session->params.kernel, reply, GYRE_FOREVER);
@@ -205,8 +213,8 @@ static void *receive(void *argument)
 
 static void show_progress(struct session *session, uint64_t now)
 {
-    const uint64_t replied = atomic_load(&session->replied);
-    if (!session->params.progress || replied == session->progress_seen ||
+    const uint64_t finished = atomic_load(&session->finished);
+    if (!session->params.progress || finished == session->progress_seen ||
         now - session->progress_ns < PROGRESS_MS * MS_NS) {
         return;
     }
@@ -214,18 +222,18 @@ static void show_progress(struct session *session, uint64_t now)
     const gyre_latency latency = histogram_summary(&session->report->latency);
     pthread_mutex_unlock(&session->latency_lock);
     const uint64_t since = session->progress_ns ? session->progress_ns : session->first_sent_ns;
-    const double rate = (double)(replied - session->progress_seen) * 1e9 / (double)(now - since);
+    const double rate = (double)(finished - session->progress_seen) * 1e9 / (double)(now - since);
     char text[160];
-    snprintf(text, sizeof text, "gyre: %" PRIu64 " replies, %.0f/s, p50 %s, p99 %s", replied, rate,
-             command_duration(latency.p50).text, command_duration(latency.p99).text);
+    snprintf(text, sizeof text, "gyre: %" PRIu64 " messages, %.0f/s, p50 %s, p99 %s", finished,
+             rate, command_duration(latency.p50).text, command_duration(latency.p99).text);
     command_progress(text);
     session->progress_ns = now;
-    session->progress_seen = replied;
+    session->progress_seen = finished;
 }
 
 static bool waits(struct session *session)
 {
-    return session->sent != atomic_load(&session->replied);
+    return session->sent != atomic_load(&session->finished);
 }
 
 /* Looks around: true while the session goes on. */
@@ -274,6 +282,17 @@ static bool read_number(json_t *object, const char *key, uint64_t most, uint64_t
     return false;
 }
 
+/* An optional time in a line, in milliseconds. */
+static bool read_deadline(json_t *object, uint64_t *ns, char *why, size_t size)
+{
+    const json_t *given = json_object_get(object, "_deadline");
+    if (given && !command_milliseconds(json_number_value(given), ns)) {
+        snprintf(why, size, "_deadline: expected a number of milliseconds above 0");
+        return false;
+    }
+    return true;
+}
+
 static bool encode(struct session *session, const struct line *line, gyre_message *message,
                    char *why, size_t size)
 {
@@ -286,14 +305,33 @@ static bool encode(struct session *session, const struct line *line, gyre_messag
     const bool good =
         read_number(object, "_priority", 255, &priority, why, size) &&
         read_number(object, "_correlation", UINT64_MAX, &message->correlation, why, size) &&
+        read_deadline(object, &message->deadline_ns, why, size) &&
         layout_encode(&session->params.layout->input, object, session->message, why, size);
     json_decref(object);
     message->priority = (uint32_t)priority;
     return good;
 }
 
+/* Its deadline counts from when its line was read, however often it is tried. */
+static gyre_result try_to_send(struct session *session, gyre_message *message, uint64_t deadline)
+{
+    if (deadline != BASE_FOREVER) {
+        message->deadline_ns = base_remaining_ns(deadline);
+        if (message->deadline_ns == 0) {
+            return GYRE_ERROR_EXPIRED;
+        }
+    }
+    return gyre_send(session->params.kernel, message, BUSY_MS * MS_NS);
+}
+
+static void refuse(struct session *session, uint64_t line, gyre_result result)
+{
+    command_say("line %" PRIu64 ": %s", line, gyre_result_text(result));
+    session->report->refused += 1;
+}
+
 /* The place of the message is taken. */
-static void send(struct session *session, const gyre_message *message)
+static void send(struct session *session, uint64_t line, gyre_message *message, uint64_t deadline)
 {
     gyre_result result;
     do {
@@ -303,16 +341,19 @@ static void send(struct session *session, const gyre_message *message)
         }
         session->first_sent_ns = session->first_sent_ns ? session->first_sent_ns : now;
         reorder_sending(session->reorder, now);
-        result = gyre_send(session->params.kernel, message, BUSY_MS * MS_NS);
+        result = try_to_send(session, message, deadline);
         if (result == GYRE_OK) {
             reorder_sent(session->reorder, *message->id);
             session->sent += 1;
             return;
         }
         reorder_not_sent(session->reorder);
+        session->report->waits += result == GYRE_ERROR_TIMEOUT ? 1 : 0;
     } while (result == GYRE_ERROR_TIMEOUT && goes_on(session));
     reorder_cancel(session->reorder);
-    if (result != GYRE_ERROR_TIMEOUT) {
+    if (result == GYRE_ERROR_FULL || result == GYRE_ERROR_DROPPED || result == GYRE_ERROR_EXPIRED) {
+        refuse(session, line, result);
+    } else if (result != GYRE_ERROR_TIMEOUT) {
         stop_failed(session, result);
     }
 }
@@ -324,6 +365,7 @@ static void feed(struct session *session, const struct line *line)
     gyre_message message = {
         .data = session->message,
         .size = gyre_kernel_input_size(session->params.kernel),
+        .deadline_ns = session->params.deadline_ns,
         .id = &id,
     };
     session->report->lines += 1;
@@ -332,12 +374,14 @@ static void feed(struct session *session, const struct line *line)
         session->report->bad_lines += 1;
         return;
     }
+    const uint64_t deadline = message.deadline_ns ? base_deadline(message.deadline_ns)
+                                                  : BASE_FOREVER;
     while (!reorder_begin(session->reorder, line->number, BUSY_MS * MS_NS)) {
         if (!goes_on(session)) {
             return;
         }
     }
-    send(session, &message);
+    send(session, line->number, &message, deadline);
 }
 
 /* Until the input ends, or the session. */
@@ -391,7 +435,7 @@ static void join(struct session *session)
 
 static void finish(struct session *session)
 {
-    while (goes_on(session) && !reorder_wait_answered(session->reorder, BUSY_MS * MS_NS)) {}
+    while (goes_on(session) && !reorder_wait_finished(session->reorder, BUSY_MS * MS_NS)) {}
     const bool done = atomic_load(&session->end) == SESSION_DONE;
     const gyre_terminate_mode mode = done ? GYRE_DRAIN : GYRE_DROP;
     gyre_result result = gyre_kernel_terminate(session->params.kernel, mode, TERMINATE_NS, NULL);
@@ -404,19 +448,20 @@ static void finish(struct session *session)
     command_progress("");
 }
 
-static void say_unanswered(void *user, uint64_t first, uint64_t last)
+static void say_unfinished(void *user, uint64_t first, uint64_t last, bool begun)
 {
     (void)user;
+    const char *what = begun ? "not all of the answers" : "no answer";
     if (first == last) {
-        command_say("line %" PRIu64 ": no answer", first);
+        command_say("line %" PRIu64 ": %s", first, what);
     } else {
-        command_say("lines %" PRIu64 " to %" PRIu64 ": no answer", first, last);
+        command_say("lines %" PRIu64 " to %" PRIu64 ": %s", first, last, what);
     }
 }
 
 static void say_end(struct session *session)
 {
-    const uint64_t left = session->sent - atomic_load(&session->replied);
+    const uint64_t left = session->sent - atomic_load(&session->finished);
     switch (session->report->end) {
     case SESSION_DONE:
     case SESSION_NO_READER:
@@ -438,7 +483,7 @@ static void say_end(struct session *session)
         break;
     }
     if (session->report->end != SESSION_NO_READER) {
-        reorder_unanswered_lines(session->reorder, say_unanswered, NULL);
+        reorder_unfinished_lines(session->reorder, say_unfinished, NULL);
     }
 }
 
@@ -447,7 +492,6 @@ static bool open_session(struct session *session)
     const struct session_params *params = &session->params;
     pthread_mutex_init(&session->latency_lock, NULL);
     session->reorder = reorder_create(&(struct reorder_params){
-        .max_answers = params->max_answers,
         .unordered = params->unordered,
         .emit = emit,
         .user = session,
@@ -476,7 +520,7 @@ static void fill_report(struct session *session)
     report->end = (enum session_end)atomic_load(&session->end);
     report->kernel_result = (gyre_result)atomic_load(&session->kernel_result);
     report->sent = session->sent;
-    report->replied = atomic_load(&session->replied);
+    report->finished = atomic_load(&session->finished);
     if (session->last_reply_ns > session->first_sent_ns) {
         report->elapsed_ns = session->last_reply_ns - session->first_sent_ns;
     }

@@ -17,18 +17,18 @@
 struct session_params {
     gyre_kernel *kernel; /* ACTIVE, with report_all */
     const struct layout *layout;
-    uint32_t max_answers; /* to one message */
     int input;
     int output;
     const char *input_name;
     const char *output_name;
-    uint64_t timeout_ns; /* without any reply while messages wait; 0: none */
+    uint64_t timeout_ns;  /* without any reply while messages wait; 0: none */
+    uint64_t deadline_ns; /* of a message whose line has none; 0: none */
     bool unordered;
     bool progress;
 };
 
 enum session_end {
-    SESSION_DONE,      /* the input ended, everything sent is answered */
+    SESSION_DONE,      /* the input ended, everything sent is finished */
     SESSION_SIGNAL,    /* Ctrl-C or SIGTERM */
     SESSION_NO_READER, /* nobody reads the output any more */
     SESSION_OUTPUT_FAILED,
@@ -43,9 +43,12 @@ struct session_report {
     bool stuck; /* did not terminate: a thread still waits, only leaving the process ends it */
     uint64_t lines;
     uint64_t bad_lines;
+    uint64_t refused; /* lines: no room, or no time left to wait for it */
+    uint64_t waits;   /* a moment in which gyre_send() found no room */
     uint64_t sent;
-    uint64_t replied;
+    uint64_t finished;        /* all their replies have come */
     uint64_t failed;          /* replies that say so, or that could not be used */
+    uint64_t lost;            /* of these: dropped or expired */
     uint64_t silent;          /* processed without an answer */
     uint64_t answers;         /* lines written */
     uint64_t elapsed_ns;      /* first message to last reply */

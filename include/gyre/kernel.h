@@ -102,10 +102,10 @@ typedef struct gyre_kernel_params {
 
     /* Messages in each of the device's four lanes at most, one lane to 64 priorities; a power of
      * two, rounded up; 0: 64. What is there can be overtaken by a more urgent lane, but not within
-     * its own: ahead of a message that finds nothing staged before it there are at most
-     *   LIVE:   `window` messages of its own lane, and one in hand;
-     *   STRICT: also what the submission in flight was given, at most 4 * `window`;
-     * all per workgroup. */
+     * its own. Before a message that finds nothing staged ahead of it go, per workgroup, at most
+     *   if its lane has room: what is in its lane, and LIVE the one message in hand, STRICT what
+     *                         the submission in flight was given;
+     *   if its lane is full:  all that the lanes hold, 4 * `window`. */
     uint32_t window;
     uint32_t output_window; /* slots of the output ring on the device, likewise; 0: 4 * window */
 

@@ -46,6 +46,14 @@ PICKY = kernel("""
     }
 """)
 
+# Works on each message for a while: longer than the command takes to read a line.
+SLOW = kernel("""
+    uint x = GYRE_IN.a;
+    for (uint i = 0u; i < 20000u; ++i) { x = x * 1664525u + 1013904223u; }
+    GYRE_OUT.a = x == 1u ? 0u : GYRE_IN.a;
+    gyre_send();
+""")
+
 # Never comes back once it has got 1. The driver may cut the loop.
 STUCK = kernel("""
     uint x = GYRE_IN.a;

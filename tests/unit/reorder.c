@@ -18,12 +18,11 @@ static void note(void *user, const char *text, size_t length)
     snprintf(seen + at, sizeof seen - at, "%.*s|", (int)length, text);
 }
 
-static struct reorder *make(uint32_t places, uint32_t max_answers, bool unordered)
+static struct reorder *make(uint32_t places, bool unordered)
 {
     seen[0] = 0;
     struct reorder *reorder = reorder_create(&(struct reorder_params){
         .places = places,
-        .max_answers = max_answers,
         .unordered = unordered,
         .emit = note,
     });
@@ -39,18 +38,30 @@ static void sent(struct reorder *reorder, uint64_t line)
     reorder_sent(reorder, line + 1000);
 }
 
-static struct reorder_match replied(struct reorder *reorder, uint64_t line, const char *text)
+static struct reorder_match take(struct reorder *reorder, uint64_t line, const char *text,
+                                 bool last)
 {
     struct reorder_match match = {0};
-    cr_assert(reorder_reply(reorder, line + 1000, text, text ? strlen(text) : 0, &match));
+    cr_assert(reorder_reply(reorder, line + 1000, text, text ? strlen(text) : 0, last, &match));
     cr_assert_eq(match.line, line);
     cr_assert_eq(match.sent_ns, line * 10);
     return match;
 }
 
+/* The last reply to the message of that line; and one that is not. */
+static struct reorder_match replied(struct reorder *reorder, uint64_t line, const char *text)
+{
+    return take(reorder, line, text, true);
+}
+
+static struct reorder_match partly(struct reorder *reorder, uint64_t line, const char *text)
+{
+    return take(reorder, line, text, false);
+}
+
 Test(reorder, answers_leave_in_the_order_of_the_lines)
 {
-    struct reorder *reorder = make(8, 1, false);
+    struct reorder *reorder = make(8, false);
     for (uint64_t line = 1; line <= 4; line++) {
         sent(reorder, line);
     }
@@ -61,13 +72,13 @@ Test(reorder, answers_leave_in_the_order_of_the_lines)
     cr_assert_str_eq(seen, "a|b|c|");
     replied(reorder, 4, "d");
     cr_assert_str_eq(seen, "a|b|c|d|");
-    cr_assert_eq(reorder_unanswered(reorder), 0);
+    cr_assert_eq(reorder_unfinished(reorder), 0);
     reorder_destroy(reorder);
 }
 
 Test(reorder, unordered_answers_leave_at_once)
 {
-    struct reorder *reorder = make(8, 1, true);
+    struct reorder *reorder = make(8, true);
     sent(reorder, 1);
     sent(reorder, 2);
     replied(reorder, 2, "b");
@@ -79,7 +90,7 @@ Test(reorder, unordered_answers_leave_at_once)
 
 Test(reorder, a_message_without_an_answer_holds_nothing_up)
 {
-    struct reorder *reorder = make(8, 1, false);
+    struct reorder *reorder = make(8, false);
     sent(reorder, 1);
     sent(reorder, 2);
     replied(reorder, 2, "b");
@@ -90,7 +101,7 @@ Test(reorder, a_message_without_an_answer_holds_nothing_up)
 
 Test(reorder, a_full_ring_takes_no_more_until_its_head_is_finished)
 {
-    struct reorder *reorder = make(4, 1, false);
+    struct reorder *reorder = make(4, false);
     for (uint64_t line = 1; line <= 4; line++) {
         sent(reorder, line);
     }
@@ -106,7 +117,7 @@ Test(reorder, a_full_ring_takes_no_more_until_its_head_is_finished)
 
 Test(reorder, many_times_round_the_ring)
 {
-    struct reorder *reorder = make(4, 1, false);
+    struct reorder *reorder = make(4, false);
     for (uint64_t line = 1; line <= 1000; line += 2) {
         seen[0] = 0;
         sent(reorder, line);
@@ -120,7 +131,7 @@ Test(reorder, many_times_round_the_ring)
 
 Test(reorder, a_cancelled_message_leaves_no_gap)
 {
-    struct reorder *reorder = make(4, 1, false);
+    struct reorder *reorder = make(4, false);
     sent(reorder, 1);
     cr_assert(reorder_begin(reorder, 2, 0));
     reorder_sending(reorder, 1);
@@ -135,26 +146,26 @@ Test(reorder, a_cancelled_message_leaves_no_gap)
 
 Test(reorder, a_reply_to_nobody_is_refused)
 {
-    struct reorder *reorder = make(4, 1, false);
+    struct reorder *reorder = make(4, false);
     struct reorder_match match;
-    cr_assert_not(reorder_reply(reorder, 7, "x", 1, &match));
+    cr_assert_not(reorder_reply(reorder, 7, "x", 1, true, &match));
     sent(reorder, 1);
     replied(reorder, 1, "a");
-    cr_assert_not(reorder_reply(reorder, 1001, "again", 5, &match));
+    cr_assert_not(reorder_reply(reorder, 1001, "again", 5, true, &match));
     cr_assert_str_eq(seen, "a|");
     reorder_destroy(reorder);
 }
 
 Test(reorder, several_answers_of_a_message_stay_together)
 {
-    struct reorder *reorder = make(8, 3, false);
+    struct reorder *reorder = make(8, false);
     for (uint64_t line = 1; line <= 3; line++) {
         sent(reorder, line);
     }
-    replied(reorder, 2, "b1");
-    replied(reorder, 2, "b2");
+    cr_assert(partly(reorder, 2, "b1").first);
+    cr_assert_not(replied(reorder, 2, "b2").first);
     cr_assert_str_eq(seen, "");
-    replied(reorder, 1, "a1");
+    partly(reorder, 1, "a1");
     cr_assert_str_eq(seen, "a1|", "the head passes its answers on as they come");
     replied(reorder, 1, "a2");
     replied(reorder, 3, "c1");
@@ -162,33 +173,44 @@ Test(reorder, several_answers_of_a_message_stay_together)
     reorder_destroy(reorder);
 }
 
-Test(reorder, the_last_possible_answer_finishes_a_message)
+Test(reorder, urgent_answers_may_come_between_two_of_another_message)
 {
-    struct reorder *reorder = make(8, 2, false);
-    struct reorder_match match;
-    sent(reorder, 1);
-    cr_assert(replied(reorder, 1, "a1").first);
-    cr_assert_not(replied(reorder, 1, "a2").first);
-    cr_assert_not(reorder_reply(reorder, 1001, "a3", 2, &match));
-    reorder_destroy(reorder);
-}
-
-/* All have answered, the ring is full, and the head might go on: no later reply will tell, since
- * none can be sent for. */
-Test(reorder, a_full_ring_whose_head_might_go_on_moves_on)
-{
-    struct reorder *reorder = make(4, 2, false);
+    struct reorder *reorder = make(8, false);
     for (uint64_t line = 1; line <= 4; line++) {
         sent(reorder, line);
     }
+    partly(reorder, 2, "b1");
+    partly(reorder, 1, "a1");
+    partly(reorder, 4, "d1");
+    replied(reorder, 3, NULL);
+    partly(reorder, 2, "b2");
+    partly(reorder, 1, "a2");
+    replied(reorder, 4, "d2");
+    replied(reorder, 2, "b3");
+    cr_assert_str_eq(seen, "a1|a2|");
+    cr_assert_eq(reorder_unfinished(reorder), 1);
+    replied(reorder, 1, "a3");
+    cr_assert_str_eq(seen, "a1|a2|a3|b1\nb2\nb3|d1\nd2|");
+    cr_assert_eq(reorder_unfinished(reorder), 0);
+    reorder_destroy(reorder);
+}
+
+Test(reorder, only_the_last_reply_finishes_a_message)
+{
+    struct reorder *reorder = make(8, false);
+    struct reorder_match match;
+    sent(reorder, 1);
+    sent(reorder, 2);
+    partly(reorder, 1, "a1");
+    partly(reorder, 1, NULL);
     replied(reorder, 2, "b");
-    replied(reorder, 3, "c");
-    replied(reorder, 4, "d");
-    replied(reorder, 1, "a");
-    cr_assert_not(reorder_begin(reorder, 5, 0));
-    reorder_idle(reorder);
-    cr_assert_str_eq(seen, "a|b|c|d|");
-    sent(reorder, 5);
+    partly(reorder, 1, "a2");
+    cr_assert_not(reorder_wait_finished(reorder, MS));
+    cr_assert_str_eq(seen, "a1|a2|");
+    replied(reorder, 1, NULL);
+    cr_assert(reorder_wait_finished(reorder, 0));
+    cr_assert_str_eq(seen, "a1|a2|b|");
+    cr_assert_not(reorder_reply(reorder, 1001, "a3", 2, true, &match));
     reorder_destroy(reorder);
 }
 
@@ -197,7 +219,6 @@ Test(reorder, held_bytes_are_bounded)
     struct reorder *reorder = reorder_create(&(struct reorder_params){
         .places = 64,
         .held_bytes = 8,
-        .max_answers = 1,
         .emit = note,
     });
     seen[0] = 0;
@@ -212,28 +233,29 @@ Test(reorder, held_bytes_are_bounded)
     reorder_destroy(reorder);
 }
 
-static void add_range(void *user, uint64_t first, uint64_t last)
+static void add_range(void *user, uint64_t first, uint64_t last, bool begun)
 {
     char *text = user;
     const size_t at = strlen(text);
-    snprintf(text + at, 64 - at, "%u-%u ", (unsigned)first, (unsigned)last);
+    snprintf(text + at, 64 - at, "%u-%u%s ", (unsigned)first, (unsigned)last, begun ? "+" : "");
 }
 
-Test(reorder, lines_without_a_reply_are_named_as_ranges)
+Test(reorder, unfinished_lines_are_named_as_ranges)
 {
-    struct reorder *reorder = make(16, 1, false);
-    const uint64_t lines[] = {1, 2, 3, 5, 6, 9};
-    for (size_t i = 0; i < 6; i++) {
+    struct reorder *reorder = make(16, false);
+    const uint64_t lines[] = {1, 2, 3, 5, 6, 7, 9};
+    for (size_t i = 0; i < 7; i++) {
         sent(reorder, lines[i]);
     }
     replied(reorder, 2, "b");
+    partly(reorder, 7, "g");
     char text[64] = "";
-    reorder_unanswered_lines(reorder, add_range, text);
-    cr_assert_str_eq(text, "1-1 3-3 5-6 9-9 ");
-    cr_assert_eq(reorder_unanswered(reorder), 5);
-    cr_assert_not(reorder_wait_answered(reorder, MS));
+    reorder_unfinished_lines(reorder, add_range, text);
+    cr_assert_str_eq(text, "1-1 3-3 5-6 7-7+ 9-9 ");
+    cr_assert_eq(reorder_unfinished(reorder), 6);
+    cr_assert_not(reorder_wait_finished(reorder, MS));
     reorder_settle(reorder);
-    cr_assert_str_eq(seen, "b|");
+    cr_assert_str_eq(seen, "b|g|");
     reorder_destroy(reorder);
 }
 
@@ -246,7 +268,7 @@ static void *tell_the_id_late(void *argument)
 
 Test(reorder, a_reply_before_its_id_is_known_waits_for_it)
 {
-    struct reorder *reorder = make(4, 1, false);
+    struct reorder *reorder = make(4, false);
     pthread_t sender;
     cr_assert(reorder_begin(reorder, 1, 0));
     reorder_sending(reorder, 10);
@@ -266,13 +288,13 @@ static void *give_up_late(void *argument)
 
 Test(reorder, a_reply_to_nobody_does_not_wait_for_a_send_that_fails)
 {
-    struct reorder *reorder = make(4, 1, false);
+    struct reorder *reorder = make(4, false);
     pthread_t sender;
     struct reorder_match match;
     cr_assert(reorder_begin(reorder, 1, 0));
     reorder_sending(reorder, 10);
     pthread_create(&sender, NULL, give_up_late, reorder);
-    cr_assert_not(reorder_reply(reorder, 99, "x", 1, &match));
+    cr_assert_not(reorder_reply(reorder, 99, "x", 1, true, &match));
     pthread_join(sender, NULL);
     reorder_destroy(reorder);
 }
