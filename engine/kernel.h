@@ -165,7 +165,7 @@ struct gyre_kernel {
     struct staging_entry *dead_first; /* dead letters, oldest first */
     struct staging_entry *dead_last;
     uint64_t failures; /* so far: numbers them */
-    bool failed; /* a message has: on_failure is to act */
+    bool failed;       /* a message has: on_failure is to act */
 
     uint64_t age_ticks; /* age_ns */
     struct timer tick;

@@ -205,7 +205,7 @@ struct gyre_Exit {
     gyre_word redone;   /* claimed before by a residency that was cut */
     gyre_word looks;    /* at the rings: fuel used */
     gyre_word reserved;
-    gyre_word claimed;  /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
+    gyre_word claimed; /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
 };
 GYRE_WIRE_SIZE(gyre_Exit, 32)
 

@@ -1,5 +1,5 @@
-/* The API as tests/support/path.h knows it, and layers over it that do something wrong now and then:
- * what the property test must find. */
+/* The API as tests/support/path.h knows it, and layers over it that do something wrong now and
+ * then: what the property test must find. */
 #ifndef GYRE_TEST_PATH_FAULTS_H
 #define GYRE_TEST_PATH_FAULTS_H
 
