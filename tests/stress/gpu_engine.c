@@ -35,7 +35,8 @@
 #define OPEN_MOST 24u
 #define RESENT_MOST 40u
 #define DROPPERS 2u
-#define DROPPED_EACH (1000u * LOAD)
+#define DROPPED_EACH (400u * LOAD)
+#define BURST 24u
 #define PAUSES 12u
 #define NEIGHBOURS 4u
 #define TICKS 20u
@@ -89,7 +90,7 @@ struct scene {
     atomic_uint not_accepted; /* of these: their deadline came before there was room */
     atomic_uint received;
     atomic_uint letters;
-    atomic_uint resent;
+    uint32_t resent;      /* by one thread */
     atomic_uint lost;     /* that on_drop told of */
     atomic_uint answered; /* requests, of both kinds */
     atomic_uint received_expired;
@@ -97,6 +98,7 @@ struct scene {
     atomic_uint dropper_lost;
     atomic_uint dropper_refused;
     atomic_uint dropper_received;
+    atomic_bool sent; /* all who send have ended */
     atomic_bool over;
 };
 
@@ -185,16 +187,9 @@ static void *consume(void *argument)
     }
 }
 
-/* Some letters are sent again, and fail again. */
-static void bury(struct scene *scene, uint64_t *state)
+static void take_letter(struct scene *scene)
 {
     uint32_t value = 0;
-    uint32_t count = 0;
-    if (atomic_load(&scene->resent) < RESENT_MOST && draw(state, 2)) {
-        gyre_result result = gyre_dead_letter_resend(scene->kernel, 1 + draw(state, 2), &count);
-        MUST(result == GYRE_OK || result == GYRE_ERROR_STATE);
-        atomic_fetch_add(&scene->resent, count);
-    }
     gyre_dead_letter letter = {.data = &value, .capacity = sizeof value};
     gyre_result result = gyre_dead_letter_take(scene->kernel, &letter);
     MUST(result == GYRE_OK || result == GYRE_ERROR_EMPTY);
@@ -206,12 +201,20 @@ static void bury(struct scene *scene, uint64_t *state)
     }
 }
 
-static void *bury_all(void *argument)
+/* Some letters are sent again, and fail again. */
+static void *take_and_resend_letters(void *argument)
 {
     struct scene *scene = ((struct worker *)argument)->scene;
     uint64_t state = 5;
-    while (!atomic_load(&scene->over)) {
-        bury(scene, &state);
+    while (!atomic_load(&scene->sent)) {
+        uint32_t count = 0;
+        if (scene->resent < RESENT_MOST && draw(&state, 2)) {
+            uint32_t most = 1 + draw(&state, 2);
+            MUST(gyre_dead_letter_resend(scene->kernel, most, &count) == GYRE_OK);
+            MUST(count <= most);
+            scene->resent += count;
+        }
+        take_letter(scene);
         sched_yield();
     }
     return NULL;
@@ -382,6 +385,15 @@ static void *come_and_go(void *argument)
 
 /* ---- the kernel that drops ---- */
 
+static void await_rest(gyre_kernel *kernel)
+{
+    gyre_stats stats;
+    for (check_books(kernel, &stats); stats.staged + stats.window > 0;
+         check_books(kernel, &stats)) {
+        sched_yield();
+    }
+}
+
 static void *send_to_dropper(void *argument)
 {
     const struct worker *worker = argument;
@@ -398,6 +410,9 @@ static void *send_to_dropper(void *argument)
         MUST(result == GYRE_OK || result == GYRE_ERROR_DROPPED);
         if (result == GYRE_ERROR_DROPPED) {
             atomic_fetch_add(&scene->dropper_refused, 1);
+        }
+        if (i % BURST == BURST - 1) {
+            await_rest(scene->dropper); /* or next to nothing would come through */
         }
     }
     return NULL;
@@ -437,6 +452,10 @@ static void finish_dropper(struct scene *scene)
     MUST(stats.processed + stats.dropped == stats.accepted);
     MUST(stats.received == received && received + stats.output_dropped == stats.processed);
     MUST(stats.staged + stats.window + stats.unread + stats.failed + stats.expired == 0);
+    MUST(stats.dropped > 0 && stats.processed > 0);
+    printf("  beside it %llu accepted, %llu gave way, %llu answers as well\n",
+           (unsigned long long)stats.accepted, (unsigned long long)stats.dropped,
+           (unsigned long long)stats.output_dropped);
 }
 
 /* ---- the kernel that ticks ---- */
@@ -502,7 +521,7 @@ static void open_scene(struct scene *scene, gyre_visibility visibility)
                                      .queue_size = 8,
                                      .backpressure = GYRE_DROP_OLDEST,
                                      .window = 4,
-                                     .output_queue_size = 16,
+                                     .output_queue_size = 2,
                                      .output_backpressure = GYRE_DROP_OLDEST,
                                      .on_drop = on_dropper_drop,
                                  });
@@ -539,16 +558,15 @@ static void drain(struct scene *scene)
 static void finish(struct scene *scene)
 {
     gyre_stats stats;
-    uint64_t state = 6;
     do {
-        bury(scene, &state);
+        take_letter(scene);
         check_books(scene->kernel, &stats);
     } while (stats.dead_letters > 0);
     for (uint32_t i = 0; i < ALL; ++i) {
         MUST(atomic_load(&scene->ends[i]) == 1);
     }
     uint64_t sent = ALL - atomic_load(&scene->not_accepted);
-    uint64_t resent = atomic_load(&scene->resent);
+    uint64_t resent = scene->resent;
     MUST(stats.accepted == sent + stats.requests + resent);
     MUST(stats.failed == atomic_load(&scene->letters) + resent && stats.dead_dropped == 0);
     MUST(stats.received == atomic_load(&scene->received));
@@ -560,6 +578,13 @@ static void finish(struct scene *scene)
     MUST(answered + stats.orphaned <= stats.requests);
     MUST(stats.processed == stats.received - received_expired + answered + stats.orphaned);
     MUST(stats.requests == answered + stats.orphaned + stats.expired - received_expired);
+    MUST(stats.expired > 0 && stats.failed > 0 && answered > 0);
+    printf("%s: %llu accepted, %llu expired, %llu failed, %llu of these sent again, %llu requests, "
+           "%llu orphaned\n",
+           stats.live ? "LIVE" : "STRICT", (unsigned long long)stats.accepted,
+           (unsigned long long)stats.expired, (unsigned long long)stats.failed,
+           (unsigned long long)resent, (unsigned long long)stats.requests,
+           (unsigned long long)stats.orphaned);
     finish_dropper(scene);
     check_books(scene->ticker, &stats);
     MUST(stats.ticks >= TICKS && stats.accepted == stats.processed);
@@ -570,7 +595,8 @@ static void run(gyre_visibility visibility)
     struct scene *scene = calloc(1, sizeof *scene);
     MUST(scene);
     open_scene(scene, visibility);
-    struct worker takers[CONSUMERS + 3]; /* until the kernels have terminated, or all is over */
+    struct worker takers[CONSUMERS + 2]; /* until the kernels have terminated, or all is over */
+    struct worker burier = {.scene = scene, .run = take_and_resend_letters};
     struct worker senders[PRODUCERS + REQUESTERS + DROPPERS + 4];
     uint32_t count = 0;
 #define ADD(workers, function, number) \
@@ -579,7 +605,6 @@ static void run(gyre_visibility visibility)
     }
     ADD(takers, consume, CONSUMERS)
     ADD(takers, receive_from_dropper, 1)
-    ADD(takers, bury_all, 1)
     ADD(takers, read_books, 1)
     MUST(count == LENGTH(takers));
     count = 0;
@@ -592,8 +617,11 @@ static void run(gyre_visibility visibility)
     ADD(senders, wait_for_ticks, 1)
     MUST(count == LENGTH(senders));
     start(takers, LENGTH(takers));
+    start(&burier, 1);
     start(senders, LENGTH(senders));
     join(senders, LENGTH(senders));
+    atomic_store(&scene->sent, true);
+    join(&burier, 1);
     drain(scene);
     atomic_store(&scene->over, true);
     join(takers, LENGTH(takers));
