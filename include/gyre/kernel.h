@@ -96,7 +96,8 @@ typedef struct gyre_kernel_params {
     const gyre_message_type *types;
     uint32_t type_count;
 
-    /* Messages staged at most, on the host; 0: 1024. Among these priority is exact. */
+    /* Messages staged at most, on the host; 0: 1024. Among these priority is exact. What a pause
+     * takes back from the device is staged beyond that. */
     uint32_t queue_size;
     gyre_backpressure backpressure; /* when there are that many */
 
@@ -111,9 +112,9 @@ typedef struct gyre_kernel_params {
 
     /* Answers that wait on the host for gyre_receive() at most; 0: queue_size. When there are that
      * many: BLOCK holds the kernel back, once the device's output ring is full as well; REJECT
-     * fails the message with OUTPUT_FULL, for which there is no gyre_reply, but a dead letter if
-     * such are kept; DROP_OLDEST gives up the oldest answer of the lowest priority, never one above
-     * the newcomer. */
+     * fails the message with OUTPUT_FULL, and for want of room no failure gives a gyre_reply then
+     * (but a dead letter, if such are kept); DROP_OLDEST gives up the oldest answer of the lowest
+     * priority, never one above the newcomer. */
     uint32_t output_queue_size;
     gyre_backpressure output_backpressure;
 

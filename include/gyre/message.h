@@ -16,7 +16,8 @@ typedef struct gyre_message {
     uint32_t key;         /* gyre_message_key() */
     uint64_t correlation; /* carried over to the answers */
     uint64_t deadline_ns; /* from now: not handed to the device after that, but expired; 0: never */
-    uint64_t *id; /* out, optional: the engine's own id of the message, unique in the runtime */
+    uint64_t *id; /* out, optional: the engine's own id of the message, unique in the runtime;
+                     written once it has been accepted, whatever becomes of it then */
 } gyre_message;
 
 /* gyre_reply.flags */
@@ -30,7 +31,7 @@ typedef struct gyre_reply {
     size_t capacity;    /* in: its bytes */
     size_t size;        /* out: bytes of the answer; 0 if there is none */
     gyre_result result; /* out: OK, or what became of the message: HANDLER, LOOP_LIMIT, OVERSENT,
-                           OUTPUT_FULL, and where it is asked for DROPPED, EXPIRED */
+                           and where it is asked for DROPPED, EXPIRED */
     uint32_t code;      /* out: of gyre_fail() */
     uint64_t id;        /* out: of the message that this answers */
     uint64_t correlation;
@@ -90,11 +91,11 @@ GYRE_API gyre_result gyre_pump(gyre_kernel *kernel, uint64_t timeout_ns, uint32_
 
 /* A message that failed, with gyre_kernel_params.dead_letters. */
 typedef struct gyre_dead_letter {
-    void *data;      /* in: room for the message; may be NULL */
-    size_t capacity; /* in: its bytes */
-    size_t size;     /* out, as the rest */
-    gyre_result result;
-    uint32_t code; /* of gyre_fail() */
+    void *data;         /* in: room for the message; may be NULL */
+    size_t capacity;    /* in: its bytes */
+    size_t size;        /* out, as the rest */
+    gyre_result result; /* HANDLER, LOOP_LIMIT, OVERSENT, OUTPUT_FULL */
+    uint32_t code;      /* of gyre_fail() */
     uint32_t priority;
     uint32_t type;
     uint32_t key;

@@ -65,7 +65,7 @@ typedef struct gyre_stats {
     uint64_t dead_dropped;   /* dead letters that gave way to newer ones */
 
     uint64_t staged;       /* now, on the host */
-    uint64_t window;       /* now, in the device's input rings */
+    uint64_t window;       /* now, in the device's input rings, or not yet seen acknowledged */
     uint64_t unread;       /* answers now waiting, as far as the host has looked */
     uint64_t awaited;      /* requests now without an answer */
     uint64_t dead_letters; /* now waiting */
