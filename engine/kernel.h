@@ -266,6 +266,9 @@ void send_expire(struct gyre_kernel *kernel);
 /* window.c. Lock held: staged messages into the input rings, as far as there is room. */
 void window_fill(struct gyre_kernel *kernel);
 
+/* Lock held: a message just accepted, past an empty staging. False: it is to be staged. */
+bool window_place(struct gyre_kernel *kernel, struct staging_entry *entry);
+
 /* Lock held, nothing in flight: what the device has not acknowledged is staged again, in its order.
  */
 void window_take_back(struct gyre_kernel *kernel);

@@ -172,8 +172,10 @@ void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct
     if (awaiter) {
         awaiter->entry = entry;
     }
-    staging_add(&kernel->staging, entry);
     kernel->stats.accepted += 1;
+    if (!window_place(kernel, entry)) {
+        staging_add(&kernel->staging, entry);
+    }
 }
 
 static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message, uint64_t expires,

@@ -87,6 +87,20 @@ static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane
     }
 }
 
+bool window_place(struct gyre_kernel *kernel, struct staging_entry *entry)
+{
+    if (kernel->staging.count > 0 || !kernel_runs(kernel)) {
+        return false;
+    }
+    uint32_t lane = ring_lane(entry->priority);
+    struct group *group = choose_group(kernel, lane);
+    if (group) {
+        entry->counted = entry->priority;
+        place(kernel, group, lane, entry);
+    }
+    return group != NULL;
+}
+
 /* The next one to hand over. */
 static struct staging_entry *next(struct gyre_kernel *kernel)
 {
