@@ -89,7 +89,8 @@ static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane
 
 bool window_place(struct gyre_kernel *kernel, struct staging_entry *entry)
 {
-    if (kernel->staging.count > 0 || !kernel_runs(kernel)) {
+    /* A deadline may have passed while the sender waited for room: staging looks. */
+    if (kernel->staging.count > 0 || entry->deadline || !kernel_runs(kernel)) {
         return false;
     }
     uint32_t lane = ring_lane(entry->priority);
