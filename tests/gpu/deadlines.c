@@ -113,6 +113,25 @@ Test(deadlines, pass_in_the_queue_of_a_busy_kernel)
     }
 }
 
+/* A34, with nothing before it: one nanosecond is over before the device can have the message. */
+Test(deadlines, that_cannot_be_met_keep_a_message_from_an_idle_device)
+{
+    enum { LATE = 100 };
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        gyre_kernel *kernel = rig_active(&rig, tasks_params("idle"));
+        for (uint32_t i = 0; i < LATE; ++i) {
+            send_by(kernel, i, 1);
+        }
+        until(flow_stats(kernel).expired + flow_stats(kernel).processed == LATE);
+        gyre_stats stats = flow_stats(kernel);
+        /* The engine's clock may stand still between two readings. */
+        cr_assert(stats.expired > LATE / 2, "%s", books_text(&stats));
+        rig_close(&rig);
+    }
+}
+
 /* Nobody else touches the kernel meanwhile: the one that waits finds out. */
 static void request_late(gyre_kernel *kernel)
 {
