@@ -11,6 +11,12 @@ static gyre_result failure_of(uint32_t flags)
     if (flags & GYRE_FLAG_CUT) {
         return GYRE_ERROR_LOOP_LIMIT;
     }
+    if (flags & GYRE_FLAG_NO_ROUTE) {
+        return GYRE_ERROR_NO_ROUTE;
+    }
+    if (flags & GYRE_FLAG_HOPS) {
+        return GYRE_ERROR_HOPS;
+    }
     return flags & GYRE_FLAG_OVERSENT ? GYRE_ERROR_OVERSENT : GYRE_ERROR_HANDLER;
 }
 
@@ -23,6 +29,9 @@ static uint32_t code_of(const struct ring_message *message)
 /* The message that an answer claims to be of, if that can be. */
 static struct staging_entry *match(const struct group *group, const struct ring_message *message)
 {
+    if (message->lane >= GYRE_LANES) {
+        return NULL;
+    }
     const struct ring_input *ring = &group->input[message->lane];
     if (message->position - group->acknowledged[message->lane] >=
         window_in_lane(group, message->lane)) {
@@ -134,16 +143,21 @@ static void queue_answer(struct gyre_kernel *kernel, const struct staging_entry 
     }
 }
 
+static void say_failure(struct gyre_kernel *kernel, uint64_t id, gyre_result result, uint32_t code)
+{
+    kernel->stats.last_error = result;
+    kernel->stats.last_error_code = code;
+    kernel->stats.last_error_id = id;
+    kernel->failed = true;
+}
+
 static void note_failure(struct gyre_kernel *kernel, struct staging_entry *entry,
                          gyre_result result, uint32_t code)
 {
     entry->result = (uint32_t)result;
     entry->code = code;
     entry->failure = ++kernel->failures;
-    kernel->stats.last_error = result;
-    kernel->stats.last_error_code = code;
-    kernel->stats.last_error_id = entry->id;
-    kernel->failed = true;
+    say_failure(kernel, entry->id, result, code);
 }
 
 /* A failure that is kept as a dead letter is so when its message is acknowledged. */
@@ -167,6 +181,27 @@ static void deliver(struct gyre_kernel *kernel, struct staging_entry *entry,
     }
 }
 
+/* An answer to a message that came by a link: the host has no copy of it, so it brings along what
+ * a reply needs. Its message is counted at the end of the submission. */
+static void deliver_linked(struct gyre_kernel *kernel, const struct ring_message *message,
+                           const void *payload)
+{
+    struct staging_entry sender = {
+        .id = message->id,
+        .correlation = message->correlation,
+        .priority = message->priority,
+    };
+    gyre_result result = failure_of(message->flags);
+    if (make_room(kernel, &sender) == GYRE_OK) {
+        queue_answer(kernel, &sender, result, message, payload);
+    } else if (kernel->params.output_backpressure == GYRE_REJECT) {
+        kernel->stats.output_dropped += 1;
+    }
+    if (result != GYRE_OK) {
+        say_failure(kernel, message->id, result, code_of(message));
+    }
+}
+
 /* The first, the second, the fourth, ...: a handler that scribbles does it often. */
 static void say_corrupt(const struct gyre_kernel *kernel)
 {
@@ -180,10 +215,16 @@ static void say_corrupt(const struct gyre_kernel *kernel)
     }
 }
 
-/* False: it was thrown away. */
+/* True: it tells that a message of the host's is done. */
 static bool take(struct gyre_kernel *kernel, struct group *group, enum ring_peek peeked,
                  const struct ring_message *message, const void *payload)
 {
+    bool linked = peeked == RING_MESSAGE && message->lane == GYRE_LANE_LINK &&
+                  kernel->links & GYRE_LINKS_IN;
+    if (linked) {
+        deliver_linked(kernel, message, payload);
+        return false; /* of the host's messages it says nothing */
+    }
     struct staging_entry *entry = peeked == RING_MESSAGE ? match(group, message) : NULL;
     if (entry) {
         deliver(kernel, entry, message, payload);

@@ -8,6 +8,7 @@
 /* Rings of their own accord stay below this; asked for, up to what the device binds. */
 #define RING_BYTES (16u * 1024u * 1024u)
 #define WINDOW_DEFAULT 64u
+#define TABLE_BYTES 4096u /* so that some more links fit */
 
 static uint64_t input_bytes(const struct gyre_kernel *kernel, uint32_t slots)
 {
@@ -296,14 +297,20 @@ static gyre_result create_user_buffers(struct gyre_kernel *kernel)
     return GYRE_OK;
 }
 
-static gyre_result create_pipeline(struct gyre_kernel *kernel)
+/* With links: `arena` and the kernel's tables. Without, buffers that nobody looks at stand in. */
+static gyre_result create_pipeline(struct gyre_kernel *kernel, uint32_t links, VkBuffer arena,
+                                   struct pipeline *pipeline)
 {
     struct build *build = &kernel->build;
     struct program *program = &build->program;
     const VkBuffer engine[GYRE_BINDING_COUNT] = {
         [GYRE_BINDING_CONTROL] = build->control.handle,
         [GYRE_BINDING_STATUS] = build->status.handle,
-        [GYRE_BINDING_INPUT] = build->input.handle,
+        [GYRE_BINDING_INPUT] = links & GYRE_LINKS_IN ? arena : build->input.handle,
+        [GYRE_BINDING_QUEUE] = build->input.handle,
+        [GYRE_BINDING_ARENA] = links ? arena : build->local.handle,
+        [GYRE_BINDING_ROUTES] = links ? build->routes.handle : build->control.handle,
+        [GYRE_BINDING_MIRROR] = links ? build->mirror.handle : build->status.handle,
         [GYRE_BINDING_OUTPUT] = build->output.handle,
         [GYRE_BINDING_LOCAL] = build->local.handle,
         [GYRE_BINDING_STATE] = build->state.handle,
@@ -333,13 +340,19 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel)
         {GYRE_SPEC_QUIRKS, program->quirks},
         {GYRE_SPEC_WORKGROUPS, kernel->params.workgroups},
         {GYRE_SPEC_LIVE, kernel->live},
+        {GYRE_SPEC_LINKS, links},
+        {GYRE_SPEC_INPUT_STRIDE, program->info.input.stride / 4},
+        {GYRE_SPEC_OUTPUT_STRIDE, program->info.output.stride / 4},
+        {GYRE_SPEC_OUTPUT_WORDS, (program->info.output.data_size + 3) / 4},
     };
-    gyre_result result = program_freeze(program, constants, LENGTH(constants));
+    uint32_t *words = NULL;
+    size_t size = 0;
+    gyre_result result = program_freeze(program, constants, LENGTH(constants), &words, &size);
     if (result == GYRE_OK) {
-        result = pipeline_create(kernel->services.device, &build->pipeline,
+        result = pipeline_create(kernel->services.device, pipeline,
                                  &(struct pipeline_request){
-                                     .words = program->words,
-                                     .size = program->size,
+                                     .words = words,
+                                     .size = size,
                                      .entry_point = program->info.entry_point,
                                      .bindings = bindings,
                                      .binding_count = count,
@@ -348,10 +361,16 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel)
                                      .name = kernel->id,
                                  });
     }
+    free(words);
     if (result == GYRE_OK) {
         pipeline_store_keep(kernel->services.device, kernel->services.store);
     }
     return result;
+}
+
+static gyre_result create_first_pipeline(struct gyre_kernel *kernel)
+{
+    return create_pipeline(kernel, 0, VK_NULL_HANDLE, &kernel->build.pipeline);
 }
 
 static void barrier(struct gyre_kernel *kernel, VkCommandBuffer commands, VkPipelineStageFlags from,
@@ -406,8 +425,11 @@ static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer command
 {
     struct build *build = &kernel->build;
     const struct VolkDeviceTable *vk = &kernel->services.device->vk;
-    /* For a submission that waited for `go`: what the host wrote until then. */
-    barrier(kernel, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_WRITE_BIT, SHADER,
+    /* For a submission that waited for `go`: what the host wrote until then. For links: what the
+     * kernels at their other ends did. */
+    bool linked = build->routes.handle != VK_NULL_HANDLE;
+    barrier(kernel, commands, VK_PIPELINE_STAGE_HOST_BIT | (linked ? SHADER : 0),
+            VK_ACCESS_HOST_WRITE_BIT | (linked ? VK_ACCESS_SHADER_WRITE_BIT : 0), SHADER,
             SHADER_ACCESS);
     pipeline_bind(kernel->services.device, &build->pipeline, commands);
     for (uint32_t link = 0; link < kernel->params.chain; ++link) {
@@ -445,6 +467,7 @@ static gyre_result create_commands(struct gyre_kernel *kernel)
     struct device *device = kernel->services.device;
     VkCommandPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
         .queueFamilyIndex = device->family,
     };
     VkResult result =
@@ -476,8 +499,8 @@ gyre_result build_create(struct gyre_kernel *kernel)
     gyre_result result = program_load(&build->program, services->device, services->compiler,
                                       &kernel->params, services->profile->loop_limit);
     gyre_result (*const steps[])(struct gyre_kernel *) = {
-        choose_sizes,  create_buffers,  create_user_buffers,
-        create_groups, create_pipeline, create_commands,
+        choose_sizes,  create_buffers,        create_user_buffers,
+        create_groups, create_first_pipeline, create_commands,
     };
     for (size_t i = 0; i < LENGTH(steps) && result == GYRE_OK; ++i) {
         result = steps[i](kernel);
@@ -488,6 +511,71 @@ gyre_result build_create(struct gyre_kernel *kernel)
     return result;
 }
 
+static gyre_result create_tables(struct gyre_kernel *kernel, uint64_t route_bytes,
+                                 uint64_t mirror_bytes, struct buffer *routes,
+                                 struct buffer *mirror)
+{
+    struct device *device = kernel->services.device;
+    const gyre_profile *profile = kernel->services.profile;
+    gyre_result result = buffer_create(device, routes, base_align(route_bytes * 2, TABLE_BYTES), 0,
+                                       profile->memory_to_device);
+    if (result == GYRE_OK) {
+        result = buffer_create(device, mirror, base_align(mirror_bytes * 2, TABLE_BYTES), 0,
+                               profile->memory_to_host);
+    }
+    if (result == GYRE_OK) {
+        memset(routes->mapped, 0, (size_t)routes->size);
+        memset(mirror->mapped, 0, (size_t)mirror->size);
+    }
+    return result;
+}
+
+gyre_result build_relink(struct gyre_kernel *kernel, uint32_t links, VkBuffer arena,
+                         uint64_t route_bytes, uint64_t mirror_bytes)
+{
+    struct build *build = &kernel->build;
+    struct device *device = kernel->services.device;
+    if (links == kernel->links && route_bytes <= build->routes.size &&
+        mirror_bytes <= build->mirror.size) {
+        return GYRE_OK;
+    }
+    struct buffer routes = {0};
+    struct buffer mirror = {0};
+    struct pipeline pipeline = {0};
+    struct buffer old_routes = build->routes;
+    struct buffer old_mirror = build->mirror;
+    gyre_result result = create_tables(kernel, route_bytes, mirror_bytes, &routes, &mirror);
+    if (result == GYRE_OK) {
+        build->routes = routes;
+        build->mirror = mirror;
+        result = create_pipeline(kernel, links, arena, &pipeline);
+    }
+    if (result != GYRE_OK) {
+        build->routes = old_routes;
+        build->mirror = old_mirror;
+        buffer_destroy(device, &routes);
+        buffer_destroy(device, &mirror);
+        return result;
+    }
+    struct pipeline old = build->pipeline;
+    build->pipeline = pipeline;
+    result = record(kernel, build->residency, record_residency);
+    pipeline_destroy(device, &old);
+    buffer_destroy(device, &old_routes);
+    buffer_destroy(device, &old_mirror);
+    return result;
+}
+
+void build_touch(struct gyre_kernel *kernel, VkCommandBuffer commands)
+{
+    struct gyre_Submission *submission = kernel->build.control.mapped;
+    submission->version = GYRE_WIRE_VERSION;
+    submission->flags = GYRE_SUBMIT_NOTHING;
+    pipeline_bind(kernel->services.device, &kernel->build.pipeline, commands);
+    push_link(kernel, commands, 0);
+    kernel->services.device->vk.vkCmdDispatch(commands, 1, 1, 1);
+}
+
 void build_destroy(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
@@ -495,8 +583,8 @@ void build_destroy(struct gyre_kernel *kernel)
     device->vk.vkDestroyCommandPool(device->handle, build->pool, NULL);
     pipeline_destroy(device, &build->pipeline);
     struct buffer *const buffers[] = {
-        &build->control, &build->status, &build->input,    &build->output,
-        &build->local,   &build->state,  &build->indirect,
+        &build->control, &build->status,   &build->input,  &build->output, &build->local,
+        &build->state,   &build->indirect, &build->routes, &build->mirror,
     };
     for (size_t i = 0; i < LENGTH(buffers); ++i) {
         buffer_destroy(device, buffers[i]);

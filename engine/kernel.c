@@ -1,10 +1,12 @@
 #include "kernel.h"
+#include "link.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define QUEUE_DEFAULT 1024u
 #define CHAIN_DEFAULT 8u
+#define HOPS_DEFAULT (1u << 20)
 #define LAUNCH_TIMEOUT_NS 60000000000u
 
 static bool are_types(const gyre_kernel_params *params)
@@ -41,6 +43,8 @@ static gyre_result check_params(const struct log *log, const gyre_kernel_params 
         const char *what;
     } rules[] = {
         {params->flags == 0 && params->reserved == 0, "flags and reserved must be 0"},
+        {!params->shards || !params->workgroups || params->shards == params->workgroups,
+         "give shards or workgroups"},
         {params->chain <= GYRE_CHAIN_MAX, "chain is at most 16"},
         {params->backpressure >= GYRE_BLOCK && params->backpressure <= GYRE_DROP_OLDEST,
          "no such backpressure"},
@@ -140,7 +144,9 @@ static void set_defaults(gyre_kernel_params *params)
     params->queue_size = params->queue_size ? params->queue_size : QUEUE_DEFAULT;
     params->output_queue_size = params->output_queue_size ? params->output_queue_size
                                                           : params->queue_size;
+    params->workgroups = params->workgroups ? params->workgroups : params->shards;
     params->workgroups = params->workgroups ? params->workgroups : 1;
+    params->max_hops = params->max_hops ? params->max_hops : HOPS_DEFAULT;
     params->chain = params->chain ? params->chain : CHAIN_DEFAULT;
     params->launch_timeout_ns = params->launch_timeout_ns ? params->launch_timeout_ns
                                                           : LAUNCH_TIMEOUT_NS;
@@ -171,6 +177,8 @@ gyre_result kernel_create(const struct kernel_services *services, const gyre_ker
     pthread_mutex_init(&made->lock, NULL);
     made->services = *services;
     made->number = number;
+    made->journal_at = ARENA_NONE;
+    made->hand_at = ARENA_NONE;
     memcpy(made->id, params->id, strlen(params->id));
     if (!copy_params(params, &made->params)) {
         release(made);
@@ -326,6 +334,10 @@ gyre_result kernel_reactivate(struct gyre_kernel *kernel)
 {
     pthread_mutex_lock(&kernel->lock);
     gyre_result result = kernel_allows(kernel, LIFECYCLE_REACTIVATE);
+    if (result == GYRE_OK && kernel->linking) {
+        result = log_fail(kernel->services.log, GYRE_ERROR_STATE, "kernel %s is being linked",
+                          kernel->id);
+    }
     if (result == GYRE_OK) {
         kernel->state = GYRE_ACTIVE;
         window_fill(kernel);
@@ -420,12 +432,14 @@ gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mod
 static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
 {
     *stats = kernel->stats;
-    stats->dropped = stats->dropped_oldest + stats->dropped_newest + stats->dropped_terminated;
+    stats->dropped = stats->dropped_oldest + stats->dropped_newest + stats->dropped_terminated +
+                     stats->dropped_unlinked;
     stats->rejected = stats->rejected_full + stats->rejected_invalid;
     stats->staged = kernel->staging.count;
     stats->window = kernel->launching ? 0 : window_count(kernel);
     stats->unread = kernel->answers.count;
     stats->awaited = kernel->awaited;
+    stats->link_waiting = kernel->state == GYRE_TERMINATED ? 0 : route_waiting(kernel);
     stats->live = kernel->live;
     stats->fault = kernel->fault;
     if (kernel->launched_ns) {
@@ -472,6 +486,7 @@ bool kernel_destroy(struct gyre_kernel *kernel, uint64_t deadline)
     timer_stop(kernel->services.timers, &kernel->tick);
     request_discard(kernel);
     carrier_settle(kernel->services.carrier, &kernel->carried);
+    links_forget(kernel);
     struct worker_job *job = worker_start(kernel->services.worker, destroy_build, kernel);
     if (!job) {
         return false;

@@ -8,6 +8,7 @@
  *   request.c    gyre_request: who awaits which answer
  *   failure.c    what a message that failed does: dead letters, the kernel's policy
  *   tick.c       timer messages
+ *   link.c       messages from kernel to kernel
  *   wait.c       how a call waits for the device, or for other calls
  *   residency.c  submissions and what is learned at their end
  *
@@ -25,6 +26,7 @@
 
 #include <gyre/telemetry.h>
 
+#include "arena.h"
 #include "base.h"
 #include "carrier.h"
 #include "histogram.h"
@@ -63,6 +65,8 @@ struct build {
     struct buffer local;
     struct buffer state;
     struct buffer indirect;
+    struct buffer routes; /* with links */
+    struct buffer mirror;
     struct buffer user[SPIRV_MAX_USER_BLOCKS];
     struct buffer upload[SPIRV_MAX_USER_BLOCKS]; /* until the warm-up has copied them */
     VkCommandPool pool;
@@ -83,6 +87,7 @@ struct kernel_services {
     struct carrier *carrier;
     struct pipeline_store *store;
     struct timers *timers;
+    struct links *links;
     const struct ticks_scale *ticks;
     VkSemaphore go;
     uint64_t bound_ns;
@@ -183,6 +188,18 @@ struct gyre_kernel {
     bool refilled;       /* the input rings were rewound since the last submission */
     bool found_work;     /* there was work when it was submitted */
 
+    /* Links. Where the kernel is known to be still (`linking`) the worker's thread writes. */
+    bool linking;         /* its pipeline is being built anew: it stays LAUNCHED or DEACTIVATED */
+    uint32_t links;       /* GYRE_LINKS_...: what the pipeline is made for */
+    atomic_bool rerouted; /* the tables are to be written before the next submission */
+    uint64_t journal_at;  /* in the arena, in bytes; or ARENA_NONE */
+    uint64_t hand_at;
+    uint32_t journal_words; /* of a workgroup */
+    uint32_t pins; /* of threads that use it; this and what follows under the links' lock */
+    uint32_t marks;
+    bool still;
+    bool to_kick;
+
     gyre_stats stats; /* but for what kernel_stats() fills in */
     struct histogram queueing;
     struct histogram processing;
@@ -227,6 +244,14 @@ void kernel_begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mo
  * the warm-up. */
 gyre_result build_create(struct gyre_kernel *kernel);
 void build_destroy(struct gyre_kernel *kernel);
+
+/* Tables of these sizes at least, and a pipeline that uses them and the arena, unless all that is
+ * there. Nothing in flight. */
+gyre_result build_relink(struct gyre_kernel *kernel, uint32_t links, VkBuffer arena,
+                         uint64_t route_bytes, uint64_t mirror_bytes);
+
+/* A dispatch that does nothing, for drivers that compile at the first one. Nothing in flight. */
+void build_touch(struct gyre_kernel *kernel, VkCommandBuffer commands);
 
 /* wait.c. Lock held: whoever waits looks again. */
 void kernel_wake(struct gyre_kernel *kernel);
@@ -280,7 +305,7 @@ void window_drop(struct gyre_kernel *kernel);
  * take one. */
 uint64_t window_count(const struct gyre_kernel *kernel);
 uint32_t window_in_lane(const struct group *group, uint32_t lane);
-bool window_can_run(const struct gyre_kernel *kernel);
+bool window_can_run(struct gyre_kernel *kernel);
 
 /* answers.c. Lock held: what the device answered and acknowledged. */
 void answers_collect(struct gyre_kernel *kernel);
@@ -326,6 +351,9 @@ void residency_init(struct gyre_kernel *kernel);
 /* Lock held: submits if the kernel is to run, has work, and is not on the device already. */
 void residency_kick(struct gyre_kernel *kernel);
 gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value);
+
+/* No lock held: something may be there for it now, or room. */
+void residency_stir(struct gyre_kernel *kernel);
 
 /* Lock held: submits the warm-up, whose end ends the launch. */
 gyre_result residency_warm_up(struct gyre_kernel *kernel);

@@ -12,7 +12,7 @@
 #define SLOT_MAX (1024u * 1024u)
 
 /* The engine's shared variables: gyre_shared_... in kernel.glsl. */
-#define ENGINE_SHARED_BYTES 24u
+#define ENGINE_SHARED_BYTES 32u
 
 static bool driver_is_faulty(const struct device *device);
 
@@ -286,18 +286,13 @@ gyre_result program_load(struct program *program, const struct device *device,
     return result;
 }
 
-gyre_result program_freeze(struct program *program, const struct spirv_constant *constants,
-                           size_t count)
+gyre_result program_freeze(const struct program *program, const struct spirv_constant *constants,
+                           size_t count, uint32_t **words, size_t *size)
 {
-    uint32_t *made = NULL;
-    size_t size = 0;
-    if (!spirv_freeze(program->words, program->size, constants, count, &made, &size)) {
-        return GYRE_ERROR_NO_MEMORY; /* it has been read before: nothing else can be wrong */
-    }
-    free(program->words);
-    program->words = made;
-    program->size = size;
-    return GYRE_OK;
+    /* It has been read before: nothing else can be wrong. */
+    return spirv_freeze(program->words, program->size, constants, count, words, size)
+               ? GYRE_OK
+               : GYRE_ERROR_NO_MEMORY;
 }
 
 void program_unload(struct program *program)

@@ -24,9 +24,11 @@ struct program {
 gyre_result program_load(struct program *program, const struct device *device,
                          const gyre_compiler *compiler, const gyre_kernel_params *params,
                          uint32_t loop_limit);
-/* Puts the engine's constants into the module for good. Results: OK, NO_MEMORY. */
-gyre_result program_freeze(struct program *program, const struct spirv_constant *constants,
-                           size_t count);
+
+/* The module with the engine's constants put in for good; the caller frees *words. Results: OK,
+ * NO_MEMORY. */
+gyre_result program_freeze(const struct program *program, const struct spirv_constant *constants,
+                           size_t count, uint32_t **words, size_t *size);
 void program_unload(struct program *program);
 
 #endif

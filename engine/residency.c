@@ -1,5 +1,6 @@
 /* Submissions: what each is told, and what is learned when it has ended. */
 #include "kernel.h"
+#include "link.h"
 #include "shared.h"
 
 /* The loop guard counts to this; the value reaches the shader through memory so that no compiler
@@ -26,6 +27,9 @@ static uint32_t default_fuel(const struct gyre_kernel *kernel)
 
 static uint32_t idle_polls(const struct gyre_kernel *kernel)
 {
+    if (kernel->links) {
+        return 1; /* those at the other ends want the device */
+    }
     uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns
                                               : kernel->services.profile->relaunch_ns;
     uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
@@ -73,6 +77,7 @@ static void fill_submission(struct gyre_kernel *kernel)
     serial = serial ? serial : 1;
     kernel->serial = serial;
     residency_command(kernel, GYRE_COMMAND_RUN); /* a YIELD was for the one before */
+    route_write(kernel);
     struct gyre_Submission *submission = kernel->build.control.mapped;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
@@ -85,6 +90,7 @@ static void fill_submission(struct gyre_kernel *kernel)
         .workgroups = kernel->params.workgroups,
         .kernel_low = (uint32_t)kernel->number,
         .kernel_high = (uint32_t)(kernel->number >> 32),
+        .max_hops = kernel->params.max_hops,
     };
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         struct group *group = &kernel->build.groups[i];
@@ -199,6 +205,9 @@ static void count_reason(gyre_exits *exits, uint32_t reason)
     case GYRE_EXIT_OUTPUT:
         exits->output_full += 1;
         break;
+    case GYRE_EXIT_LINK:
+        exits->link_full += 1;
+        break;
     case GYRE_EXIT_RETURNED:
         exits->returned += 1;
         break;
@@ -206,6 +215,19 @@ static void count_reason(gyre_exits *exits, uint32_t reason)
         exits->cut += 1;
         break;
     }
+}
+
+/* Of messages that came by links the device's word is all there is. */
+static void count_linked(struct gyre_kernel *kernel, const struct gyre_Exit *exit)
+{
+    if (!(kernel->links & GYRE_LINKS_IN)) {
+        return;
+    }
+    uint32_t failed = exit->linked_failed < exit->linked ? exit->linked_failed : exit->linked;
+    kernel->stats.accepted += exit->linked;
+    kernel->stats.linked += exit->linked;
+    kernel->stats.processed += exit->linked - failed;
+    kernel->stats.failed += failed;
 }
 
 static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32_t link,
@@ -235,6 +257,7 @@ static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32
         outcome->failed += exit.failed;
         outcome->looks += exit.looks;
         kernel->stats.redelivered += exit.redone;
+        count_linked(kernel, &exit);
         group->begun = exit.claimed;
     }
 }
@@ -335,6 +358,7 @@ static void judge(struct gyre_kernel *kernel, const struct outcome *outcome)
 static void finish_termination(struct gyre_kernel *kernel)
 {
     window_drop(kernel);
+    links_end(kernel);
     kernel->state = GYRE_TERMINATED;
     kernel->terminated_ns = base_now_ns();
     request_end_all(kernel, GYRE_ERROR_TERMINATED);
@@ -342,8 +366,9 @@ static void finish_termination(struct gyre_kernel *kernel)
 
 void residency_go_on(struct gyre_kernel *kernel)
 {
-    bool to_drain = kernel->draining && kernel->fault == GYRE_OK &&
-                    (kernel->staging.count > 0 || window_count(kernel) > 0);
+    bool to_drain =
+        kernel->draining && kernel->fault == GYRE_OK &&
+        (kernel->staging.count > 0 || window_count(kernel) > 0 || route_waiting(kernel) > 0);
     if (kernel->state == GYRE_TERMINATING && !to_drain) {
         finish_termination(kernel);
     } else if (kernel->state == GYRE_DEACTIVATED) {
@@ -387,6 +412,7 @@ static void completed(struct carried *carried, gyre_result result)
     kernel->stats.resident_ns += took_ns;
     if (result == GYRE_OK) {
         struct outcome outcome = account(kernel);
+        route_account(kernel);
         answers_collect(kernel);
         kernel->stats.live_seen += seen_live(kernel);
         adapt_fuel(kernel, &outcome);
@@ -401,6 +427,20 @@ static void completed(struct carried *carried, gyre_result result)
     atomic_fetch_add(&kernel->ends, 1);
     kernel_wake(kernel);
     kernel_pass_watch(kernel);
+    bool linked = kernel->links != 0;
+    pthread_mutex_unlock(&kernel->lock);
+    if (linked) {
+        route_kick(kernel);
+    }
+}
+
+void residency_stir(struct gyre_kernel *kernel)
+{
+    pthread_mutex_lock(&kernel->lock);
+    if (kernel_runs(kernel) && !kernel->in_flight) {
+        residency_go_on(kernel);
+        kernel_wake(kernel);
+    }
     pthread_mutex_unlock(&kernel->lock);
 }
 

@@ -67,6 +67,12 @@ void ring_input_withdraw(struct ring_input *ring)
     shared_store_relaxed(ring->tail_word, ring->tail);
 }
 
+static uint32_t lane_of(uint32_t info)
+{
+    bool linked = info >> GYRE_INFO_FLAGS_SHIFT & GYRE_FLAG_LINKED;
+    return linked ? GYRE_LANE_LINK : ring_lane(info >> GYRE_INFO_PRIORITY_SHIFT & 0xff);
+}
+
 static enum ring_peek check(const struct gyre_Header *header, struct ring_message *message)
 {
     *message = (struct ring_message){
@@ -78,9 +84,10 @@ static enum ring_peek check(const struct gyre_Header *header, struct ring_messag
         .extra = header->extra,
         .position = header->position,
     };
-    message->lane = ring_lane(message->priority);
+    message->lane = lane_of(header->info);
     const uint32_t known = GYRE_FLAG_REDELIVERED | GYRE_FLAG_FAILED | GYRE_FLAG_CUT |
-                           GYRE_FLAG_OVERSENT;
+                           GYRE_FLAG_OVERSENT | GYRE_FLAG_LINKED | GYRE_FLAG_NO_ROUTE |
+                           GYRE_FLAG_HOPS;
     return (message->flags & ~known) == 0 ? RING_MESSAGE : RING_CORRUPT;
 }
 
@@ -119,7 +126,7 @@ static enum ring_peek look_behind(const struct ring_output *ring, bool settled,
     if (shared_load_acquire(&next->sequence) != ring->head + 2) {
         return settled ? RING_MESSAGE : RING_EMPTY;
     }
-    uint32_t lane = ring_lane(next->info >> GYRE_INFO_PRIORITY_SHIFT & 0xff);
+    uint32_t lane = lane_of(next->info);
     message->last = lane != message->lane || next->position != message->position;
     return RING_MESSAGE;
 }

@@ -26,13 +26,13 @@
 
 struct ring_message {
     uint64_t id;
-    uint64_t correlation; /* in; the device gives none back */
+    uint64_t correlation; /* in; the device gives it back of messages that came by links only */
     uint32_t type;
     uint32_t priority;
     uint32_t flags;
     uint32_t extra;    /* the key in, the code out */
     uint32_t position; /* out: index of the input that it answers */
-    uint32_t lane;     /* out: of that input, by its priority */
+    uint32_t lane;     /* out: of that input, by its priority, or GYRE_LANE_LINK */
     bool last;         /* out: of the answers to that input */
 };
 

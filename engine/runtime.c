@@ -5,9 +5,11 @@
 #include <gyre/gyre.h>
 
 #include "kernel.h"
+#include "link.h"
 #include "profile.h"
 
 #define BOUND_NS 10000000u
+#define LINK_MEMORY (64u << 20)
 #define DESTROY_TIMEOUT_NS 2000000000u
 
 struct gyre_runtime {
@@ -19,6 +21,7 @@ struct gyre_runtime {
     uint32_t carrier_count;
     struct pipeline_store store;
     struct timers *timers;
+    struct links links;
     struct ticks_scale ticks;
     VkSemaphore go; /* signalled by the host only */
     gyre_visibility visibility;
@@ -104,6 +107,8 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
         result = create_go(runtime);
     }
     if (result == GYRE_OK) {
+        links_init(&runtime->links, &runtime->device,
+                   params->link_memory ? params->link_memory : LINK_MEMORY);
         ticks_calibrate(&runtime->ticks);
         runtime->timers = timers_create();
         runtime->worker = worker_create();
@@ -156,6 +161,9 @@ static void close_device(void *argument)
     struct gyre_runtime *runtime = argument;
     struct device *device = &runtime->device;
     if (device->handle) {
+        if (runtime->links.device) {
+            links_finish(&runtime->links);
+        }
         device->vk.vkDestroySemaphore(device->handle, runtime->go, NULL);
         pipeline_store_close(device, &runtime->store);
     }
@@ -249,6 +257,7 @@ gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *
         .carrier = runtime->carriers[runtime->next_kernel % runtime->carrier_count],
         .store = &runtime->store,
         .timers = runtime->timers,
+        .links = &runtime->links,
         .ticks = &runtime->ticks,
         .go = runtime->go,
         .bound_ns = runtime->bound_ns,
@@ -360,6 +369,10 @@ static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const 
     gyre_result result = GYRE_OK;
     for (uint32_t i = 0; i < count && result == GYRE_OK; ++i) {
         result = kernel_allows(kernels[i], LIFECYCLE_ACTIVATE);
+        if (result == GYRE_OK && kernels[i]->linking) {
+            result = log_fail(&runtime->log, GYRE_ERROR_STATE, "kernel %s is being linked",
+                              kernels[i]->id);
+        }
     }
     if (result != GYRE_OK) {
         return result;
@@ -536,6 +549,31 @@ gyre_result gyre_dead_letter_resend(gyre_kernel *kernel, uint32_t most, uint32_t
 {
     return kernel ? failure_resend(kernel, most, count) : GYRE_ERROR_INVALID;
 }
+
+/* Linked kernels share a queue: what one leaves in a ring another one's next submission sees. */
+gyre_result gyre_link(gyre_kernel *from, uint32_t port, gyre_kernel *to,
+                      const gyre_link_params *params)
+{
+    if (!from || !to) {
+        return GYRE_ERROR_INVALID;
+    }
+    struct gyre_runtime *runtime = from->runtime;
+    return links_connect(&runtime->links, from, port, to, params, runtime->carriers[0]);
+}
+
+gyre_result gyre_unlink(gyre_kernel *from, uint32_t port, gyre_kernel *to, uint64_t *dropped)
+{
+    return from && to ? links_disconnect(&from->runtime->links, from, port, to, dropped)
+                      : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_link_get_stats(gyre_kernel *from, uint32_t port, gyre_kernel *to,
+                                gyre_link_stats *stats)
+{
+    return from && to && stats ? links_stats(&from->runtime->links, from, port, to, stats)
+                               : GYRE_ERROR_INVALID;
+}
+
 gyre_result gyre_kernel_stats(gyre_kernel *kernel, gyre_stats *stats)
 {
     if (!kernel || !stats) {

@@ -1,5 +1,6 @@
 /* Staged messages into the device's input rings, and back. */
 #include "kernel.h"
+#include "link.h"
 #include "shared.h"
 
 uint32_t window_in_lane(const struct group *group, uint32_t lane)
@@ -36,23 +37,33 @@ static uint64_t to_take(const struct group *group)
     return sum;
 }
 
-bool window_can_run(const struct gyre_kernel *kernel)
+/* The output tail, not as last peeked: what lies unread there holds the device back. */
+static bool has_output(const struct gyre_kernel *kernel, const struct group *group)
 {
-    uint32_t sends = kernel->build.program.info.max_sends;
-    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
-        const struct group *group = &kernel->build.groups[i];
-        /* The output tail, not as last peeked: what lies unread there holds the device back. */
-        uint32_t unread = shared_load_relaxed(group->output.tail_word) - group->output.head;
-        if (to_take(group) > 0 && (uint64_t)unread + sends <= group->output.size) {
-            return true;
-        }
-    }
-    return false;
+    uint32_t unread = shared_load_relaxed(group->output.tail_word) - group->output.head;
+    return (uint64_t)unread + kernel->build.program.info.max_sends <= group->output.size;
 }
 
-/* The workgroup with the least to do of those that have room in the lane. */
-static struct group *choose_group(struct gyre_kernel *kernel, uint32_t lane)
+bool window_can_run(struct gyre_kernel *kernel)
 {
+    bool any = false;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        const struct group *group = &kernel->build.groups[i];
+        bool can = has_output(kernel, group);
+        bool queued = can && to_take(group) > 0;
+        any = any || (kernel->links ? can && route_can_run(kernel, i, queued) : queued);
+    }
+    return any;
+}
+
+/* The workgroup that owns the key, or else the one with the least to do; NULL: its lane, or every
+ * one, is full. */
+static struct group *choose_group(struct gyre_kernel *kernel, uint32_t lane, uint32_t key)
+{
+    if (kernel->params.shards) {
+        struct group *owner = &kernel->build.groups[key % kernel->params.shards];
+        return window_in_lane(owner, lane) < owner->input[lane].size ? owner : NULL;
+    }
     struct group *best = NULL;
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         struct group *group = &kernel->build.groups[i];
@@ -94,7 +105,7 @@ bool window_place(struct gyre_kernel *kernel, struct staging_entry *entry)
         return false;
     }
     uint32_t lane = ring_lane(entry->priority);
-    struct group *group = choose_group(kernel, lane);
+    struct group *group = choose_group(kernel, lane, entry->extra);
     if (group) {
         entry->counted = entry->priority;
         place(kernel, group, lane, entry);
@@ -126,7 +137,7 @@ void window_fill(struct gyre_kernel *kernel)
     for (;;) {
         struct staging_entry *entry = next(kernel);
         uint32_t lane = entry ? ring_lane(entry->counted) : 0;
-        struct group *group = entry ? choose_group(kernel, lane) : NULL;
+        struct group *group = entry ? choose_group(kernel, lane, entry->extra) : NULL;
         if (!group) {
             break;
         }

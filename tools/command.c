@@ -37,6 +37,7 @@ enum command_exit command_exit_of(gyre_result result)
     case GYRE_ERROR_INTERFACE:
     case GYRE_ERROR_LIMIT:
     case GYRE_ERROR_BINDING:
+    case GYRE_ERROR_CYCLE:
         return COMMAND_KERNEL;
     case GYRE_ERROR_STATE:
     case GYRE_ERROR_TIMEOUT:
@@ -52,6 +53,8 @@ enum command_exit command_exit_of(gyre_result result)
     case GYRE_ERROR_OVERSENT:
     case GYRE_ERROR_OUTPUT_FULL:
     case GYRE_ERROR_CORRUPT:
+    case GYRE_ERROR_NO_ROUTE:
+    case GYRE_ERROR_HOPS:
     case GYRE_ERROR_INTERNAL:
         break;
     }

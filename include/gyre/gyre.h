@@ -22,6 +22,7 @@
 #define GYRE_VERSION_STRING "0.1.0"
 
 #include <gyre/kernel.h>
+#include <gyre/link.h>
 #include <gyre/log.h>
 #include <gyre/message.h>
 #include <gyre/result.h>

@@ -135,8 +135,16 @@ typedef struct gyre_kernel_params {
 
     gyre_visibility visibility; /* AUTO: the runtime's */
 
-    uint32_t workgroups; /* 0: 1 */
-    uint32_t fuel;       /* loop back-edges of the engine's loops per dispatch; 0: by the profile */
+    uint32_t workgroups; /* 0: 1; each message goes to the one with the least to do */
+
+    /* Workgroups that each own a part of the keys, instead of `workgroups`: a message goes to the
+     * one of number key % shards, so that those of one key are processed in their order and its
+     * state may be kept in GYRE_STATE. Any number, also more than the device can run at once: those
+     * that wait for a place have theirs when others have nothing to do, or have had their share. */
+    uint32_t shards;
+    uint32_t max_hops; /* links a message may come along and still be sent on; 0: 2^20 */
+
+    uint32_t fuel; /* loop back-edges of the engine's loops per dispatch; 0: by the profile */
     uint32_t message_budget; /* messages per submission and workgroup; 0: by the submission bound */
     uint64_t idle_ns; /* stays on the device that long without a message; 0: about one relaunch */
     uint32_t chain;   /* dispatches per submission, at most 16; 0: 8 */

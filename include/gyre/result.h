@@ -41,7 +41,10 @@ extern "C" {
     X(ERROR_LIMIT, 28, "over a limit of the device or of Gyre") \
     X(ERROR_BINDING, 29, "a buffer does not fit the kernel's bindings") \
     X(ERROR_IO, 30, "a file cannot be read or written") \
-    X(ERROR_INTERNAL, 31, "a fault in Gyre")
+    X(ERROR_INTERNAL, 31, "a fault in Gyre") \
+    X(ERROR_NO_ROUTE, 32, "the handler sent to a port that nothing is linked to") \
+    X(ERROR_HOPS, 33, "the message has come along too many links") \
+    X(ERROR_CYCLE, 34, "these links would make a cycle that can fill up for good")
 
 typedef enum gyre_result {
 #define X(name, value, sentence) GYRE_##name = value,

@@ -44,6 +44,8 @@ typedef struct gyre_runtime_params {
      * nowhere. */
     const char *cache_directory;
 
+    uint64_t link_memory; /* bytes for all links, taken from the device with the first one; 0: 64
+                             MiB, or what the device can bind */
     uint64_t submission_bound_ns; /* a submission aims to end within this; 0: 10 ms */
     uint64_t destroy_timeout_ns;  /* 0: 2 s; see gyre_runtime_destroy */
 

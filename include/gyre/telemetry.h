@@ -17,6 +17,7 @@ extern "C" {
     X(pause) \
     X(terminate) \
     X(output_full) \
+    X(link_full) \
     X(returned) \
     X(cut)
 
@@ -42,7 +43,8 @@ typedef struct gyre_latency {
  * is counted when the host looks (at every call on the kernel in LIVE, at the end of a submission
  * in STRICT); residencies and their exits when their submission has ended. */
 typedef struct gyre_stats {
-    uint64_t accepted;  /* messages taken by gyre_send and its kin, and ticks */
+    uint64_t accepted;  /* messages taken by gyre_send and its kin, ticks, those that came by
+                         links */
     uint64_t processed; /* acknowledged by the device, answered or not */
     uint64_t failed;    /* acknowledged as failed, or with REJECT for want of room for the answer */
     uint64_t expired;   /* not handed to the device: their deadline had passed */
@@ -50,12 +52,17 @@ typedef struct gyre_stats {
     uint64_t dropped_oldest;     /* gave way to a newcomer */
     uint64_t dropped_newest;     /* were the lowest themselves (gyre_send: DROPPED) */
     uint64_t dropped_terminated; /* waited when the kernel was terminated */
+    uint64_t dropped_unlinked;   /* were in a link that was undone */
 
     uint64_t rejected;         /* refused at gyre_send and its kin; the sum of: */
     uint64_t rejected_full;    /* FULL, TIMEOUT, EXPIRED */
     uint64_t rejected_invalid; /* INVALID, SIZE, TYPE */
 
     uint64_t ticks;          /* timer messages, of those accepted */
+    uint64_t linked;         /* messages that came by links, likewise; counted with all else about
+                                them when the submission that processed them has ended */
+    uint64_t forwarded;      /* messages sent to links; of each, counted when its submission ends */
+    uint64_t link_lost;      /* messages that found a lossy link full */
     uint64_t redelivered;    /* given to a handler again */
     uint64_t corrupt;        /* answers thrown away because their header could not be */
     uint64_t received;       /* answers taken by gyre_receive */
@@ -69,6 +76,7 @@ typedef struct gyre_stats {
     uint64_t unread;       /* answers now waiting, as far as the host has looked */
     uint64_t awaited;      /* requests now without an answer */
     uint64_t dead_letters; /* now waiting */
+    uint64_t link_waiting; /* now in links to the kernel; not accepted yet */
 
     gyre_latency queueing;   /* from gyre_send until handed to the device */
     gyre_latency processing; /* from there until the host has seen it acknowledged */

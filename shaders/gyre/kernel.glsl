@@ -12,7 +12,10 @@
  * GYRE_OUT      the next answer, inside its ring slot; write every member, reads give anything
  * GYRE_SELF     with #define GYRE_STATE S: the workgroup's own S, kept across residencies, zero at first
  *
- * gyre_receive, gyre_send, gyre_fail, gyre_should_terminate and gyre_is_active must be reached by all invocations of the
+ * gyre_send() sends GYRE_OUT to port 0, gyre_send_to(p) to port p. Where a port leads is the host's matter (gyre/link.h): to
+ * other kernels, or for port 0 without a link back to the host.
+ *
+ * gyre_receive, gyre_send, gyre_send_to, gyre_set_key, gyre_fail, gyre_should_terminate and gyre_is_active must be reached by all invocations of the
  * workgroup (uniform control flow). A message is acknowledged, and its answers appear and its changes of GYRE_SELF
  * count, at the next gyre_receive() or at the return from main. Changes to your own buffers (set 1 and up) are not undone
  * when a message is done again: gyre_redelivered() tells.
@@ -29,8 +32,9 @@
 #define GYRE_OUTPUT uint
 #endif
 #ifndef GYRE_MAX_SENDS
-#define GYRE_MAX_SENDS 1 /* answers to one message, at most */
+#define GYRE_MAX_SENDS 1 /* answers to one message and sends to links together, at most */
 #endif
+#define GYRE_HOST 0xffffffffu /* gyre_send_to(GYRE_HOST): an answer, whatever is linked */
 
 #extension GL_KHR_memory_scope_semantics : require
 #ifndef GYRE_NO_MEMORY_MODEL
@@ -109,10 +113,20 @@ uint gyre_redone = 0u;
 #define GYRE_SELF gyre_state_copies[gyre_state_at]
 #endif
 
+void gyre_synchronize();
+bool gyre_loops_are_whole();
+uint gyre_message_hops();
+uint gyre_away(uint command);
+bool gyre_has_room();
+bvec4 gyre_look();
+uint gyre_output_slot_of(uint index);
+
 bool gyre_leads()
 {
     return gyre_local_count == 1u || gl_LocalInvocationIndex == 0u;
 }
+
+#include "link.glsl"
 
 /* lavapipe before 24.0.2 runs a row of the workgroup in full subgroups, and the lanes beyond it never leave a loop whose
  * exit depends on memory. A condition that they fail keeps them out; it uses the subgroup's lane, which no compiler
@@ -195,6 +209,12 @@ uint gyre_messages()
 void gyre_record(uint claimed)
 {
     gyre_local[gyre_group].claimed = claimed;
+    if (gyre_links != 0u) {
+        gyre_local[gyre_group].begun = gyre_begun;
+        gyre_local[gyre_group].number = gyre_number();
+        gyre_exit.linked = gyre_linked;
+        gyre_exit.linked_failed = gyre_linked_failed;
+    }
     gyre_exit.messages = gyre_messages();
     gyre_exit.failed = gyre_failures;
     gyre_exit.redone = gyre_redone;
@@ -216,7 +236,7 @@ uvec4 gyre_one(uint lane)
 }
 
 /* Answers of the message in hand, then its acknowledgement: both at once, or with `done` 0 neither. No loop, no wait: nothing
- * can come between. */
+ * can come between. (With links there is a loop, over what is written down by then and can be done again.) */
 void gyre_publish(uint done, uint answers)
 {
     gyre_output_tail += done * answers;
@@ -228,13 +248,20 @@ void gyre_publish(uint done, uint answers)
         gyre_store(gyre_output_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
     }
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
+    if (GYRE_FORWARDS) {
+        gyre_publish_links(done * (gyre_failed != 0u ? 0u : gyre_entries));
+    }
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. Not before its answers are there, or the message looks
      * silent to a host that is watching. (Drivers that cut loops run on processors that keep the order, and take a fence of
      * the leader's alone for a meeting.) */
     if (GYRE_LIVE && !GYRE_CUTS) {
         gyre_fence();
     }
-    gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_head);
+    if (GYRE_TAKES_LINKS && gyre_lane == GYRE_LANE_LINK) {
+        gyre_leave_source(done);
+    } else {
+        gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_head);
+    }
     gyre_failures += done * gyre_failed;
     gyre_left -= done;
     if (gyre_may_be_dropped() && done != 0u) {
@@ -250,6 +277,14 @@ void gyre_write_header(uint slot, uint sequence, uint flags)
         (gyre_message_info & 0x00ffffffu) | ((flags | gyre_message_flags) << GYRE_INFO_FLAGS_SHIFT);
     gyre_output_slots[slot].header.id_low = gyre_input_slots[gyre_input_slot].header.id_low;
     gyre_output_slots[slot].header.position = gyre_head;
+    if (GYRE_TAKES_LINKS && (gyre_message_flags & GYRE_FLAG_LINKED) != 0u) {
+        /* The host knows nothing of it. */
+        gyre_Header from = gyre_input_slots[gyre_input_slot].header;
+        gyre_output_slots[slot].header.id_high = from.id_high;
+        gyre_output_slots[slot].header.correlation_low = from.correlation_low;
+        gyre_output_slots[slot].header.correlation_high = from.correlation_high;
+        gyre_output_slots[slot].header.position = gyre_number();
+    }
     if (slot != gyre_output_slot) {
         gyre_output_slots[slot].header.sequence = sequence;
     }
@@ -267,6 +302,12 @@ void gyre_write_failure(uint flags, uint code)
     gyre_write_header(gyre_output_slot, gyre_output_tail + 1u, flags | GYRE_FLAG_FAILED);
 }
 
+/* Of gyre_sends, those to the host. */
+uint gyre_answers()
+{
+    return GYRE_FORWARDS ? gyre_sends - gyre_forwards : gyre_sends;
+}
+
 /* Ends what is in hand: all of it counts, or (the driver cut a loop) none of it. */
 bool gyre_finish()
 {
@@ -275,7 +316,7 @@ bool gyre_finish()
         return false;
     }
     if (gyre_leads()) {
-        gyre_publish(gyre_hand == GYRE_HAND_MESSAGE ? 1u : 0u, gyre_failed != 0u ? 1u : gyre_sends);
+        gyre_publish(gyre_hand == GYRE_HAND_MESSAGE ? 1u : 0u, gyre_failed != 0u ? 1u : gyre_answers());
         if (gyre_may_be_dropped() && gyre_hand == GYRE_HAND_PROLOGUE) {
             gyre_local[gyre_group].ran = 1u; /* else at the end of the residency */
         }
@@ -320,12 +361,16 @@ void gyre_claim_again()
     uint begun = GYRE_CLAIMED_BEGUN << gyre_lane;
     uint first = GYRE_CLAIMED_FIRST << gyre_lane;
     gyre_claim_flags = 0u;
-    if ((gyre_redo & begun) != 0u) {
+    bool known = !GYRE_TAKES_LINKS || gyre_lane != GYRE_LANE_LINK || gyre_taken == gyre_begun;
+    if (known && (gyre_redo & begun) != 0u) {
         gyre_claim_flags = GYRE_FLAG_REDELIVERED | ((gyre_redo & first) != 0u ? GYRE_FLAG_CUT : 0u);
         gyre_redo &= ~(begun | first);
         gyre_redone += 1u;
     }
     if (gyre_may_be_dropped()) {
+        if (gyre_lane == GYRE_LANE_LINK) {
+            gyre_begun = gyre_taken;
+        }
         gyre_record(gyre_redo | begun | (gyre_is_fresh() ? first : 0u));
     }
 }
@@ -407,17 +452,48 @@ bvec4 gyre_await(out uint reason)
     return bvec4(uvec4(holds) & uint(goes));
 }
 
+/* Likewise, with links. */
+uint gyre_decide_linked()
+{
+    bvec4 holds;
+    uint head;
+    uint reason;
+    gyre_look_at_rooms();
+    uint from = gyre_await_linked(holds, head, reason);
+    if (from == GYRE_FROM_LINK && reason == 0u) {
+        gyre_claim_link(head);
+    } else {
+        gyre_claim(holds);
+    }
+    bool whole = from != GYRE_FROM_HOST || gyre_is_whole();
+    if (GYRE_CUTS && gyre_unpublished) {
+        reason = GYRE_EXIT_CUT;
+    }
+    gyre_goes_on = from != GYRE_FROM_NOBODY && reason == 0u && whole ? 1u : 0u;
+    if (gyre_goes_on != 0u) {
+        gyre_from = from;
+        gyre_fuel -= 1u;
+        gyre_room -= GYRE_FORWARDS ? 1u : 0u;
+        gyre_cycle_room -= GYRE_FORWARDS ? 1u : 0u;
+    }
+    return from == GYRE_FROM_HOST && reason == 0u && !whole ? GYRE_EXIT_IDLE : reason;
+}
+
 /* The leader's part of gyre_receive(): claims the head of the most urgent lane that has a message (gyre_goes_on), or says
  * why not. */
 void gyre_decide()
 {
     uint reason;
-    bvec4 holds = gyre_await(reason);
-    gyre_claim(holds);
-    bool whole = gyre_is_whole();
-    gyre_goes_on = uint(all(bvec3(any(holds), reason == 0u, whole)));
-    gyre_fuel -= gyre_goes_on;
-    reason = mix(reason, GYRE_EXIT_IDLE, all(bvec3(any(holds), reason == 0u, !whole)));
+    if (gyre_links != 0u) {
+        reason = gyre_decide_linked();
+    } else {
+        bvec4 holds = gyre_await(reason);
+        gyre_claim(holds);
+        bool whole = gyre_is_whole();
+        gyre_goes_on = uint(all(bvec3(any(holds), reason == 0u, whole)));
+        gyre_fuel -= gyre_goes_on;
+        reason = mix(reason, GYRE_EXIT_IDLE, all(bvec3(any(holds), reason == 0u, !whole)));
+    }
     if (reason != 0u) {
         gyre_stamp(reason);
     }
@@ -438,12 +514,18 @@ void gyre_share_decision()
         gyre_shared_flags = gyre_claim_flags;
         gyre_shared_input = gyre_input_slot;
         gyre_shared_output = gyre_output_slot;
+        if (GYRE_TAKES_LINKS) {
+            gyre_shared_from = gyre_from;
+        }
     }
     gyre_synchronize();
     gyre_goes_on = gyre_shared_goes_on;
     gyre_claim_flags = gyre_shared_flags;
     gyre_input_slot = gyre_shared_input;
     gyre_output_slot = gyre_shared_output;
+    if (GYRE_TAKES_LINKS) {
+        gyre_from = gyre_shared_from;
+    }
 }
 
 /* The message failed: its answers so far are void, its sender gets `code`. The handler goes on. */
@@ -467,6 +549,11 @@ void gyre_take()
     gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
     gyre_sends = 0u;
     gyre_failed = 0u;
+    if (GYRE_FORWARDS) {
+        gyre_entries = 0u;
+        gyre_forwards = 0u;
+        gyre_key = gyre_input_slots[gyre_input_slot].header.extra;
+    }
 }
 
 /* Next message. False: return from main. Where no driver cuts loops there is no branch in it but the engine's loops: a
@@ -482,6 +569,9 @@ bool gyre_receive()
             gyre_decide();
         }
         gyre_share_decision();
+        if (GYRE_TAKES_LINKS && gyre_goes_on != 0u && gyre_from == GYRE_FROM_HOST) {
+            gyre_fetch();
+        }
         gyre_take();
         gyre_over = gyre_goes_on == 0u;
     }
@@ -499,24 +589,73 @@ bool gyre_receive()
 }
 
 /* GYRE_OUT is an answer; GYRE_OUT becomes the next one. One more than GYRE_MAX_SENDS, and the message has failed. */
+void gyre_answer()
+{
+    bool over = gyre_sends == gyre_max_sends;
+    uint answers = gyre_answers();
+    if (gyre_leads()) {
+        gyre_write_header(over ? gyre_output_slot : gyre_output_at, gyre_output_tail + (over ? 0u : answers) + 1u,
+                          over ? GYRE_FLAG_FAILED | GYRE_FLAG_OVERSENT : 0u);
+    }
+    gyre_failed = over ? 1u : 0u;
+    gyre_sends += 1u;
+    if (gyre_max_sends > 1u) {
+        /* After the last one GYRE_OUT stays on it: what lies behind may be unread. */
+        uint next = min(answers + 1u, gyre_max_sends - 1u);
+        uint first = gyre_output_slot - gyre_group * gyre_output_size;
+        gyre_output_at = gyre_group * gyre_output_size + ((first + next) & (gyre_output_size - 1u));
+    }
+}
+
+/* A failure that the engine finds. */
+void gyre_fail_by(uint flag)
+{
+    gyre_failed = 1u;
+    if (gyre_leads()) {
+        gyre_write_failure(flag, 0u);
+    }
+}
+
+/* GYRE_OUT is a message for all that is linked to the port, or with GYRE_HOST an answer. Port 0 is the host as long as
+ * nothing is linked to it; any other port without a link fails the message. After a send to a link GYRE_OUT stays the same
+ * memory and may be written again. */
+void gyre_send_to(uint port)
+{
+    if (gyre_hand != GYRE_HAND_MESSAGE || gyre_failed != 0u) {
+        return;
+    }
+    bool linked = false;
+    if (GYRE_FORWARDS) {
+        linked = port < gyre_routes.ports && gyre_port_at(min(port, gyre_routes.ports)).count != 0u;
+    }
+    if (linked && gyre_sends == gyre_max_sends) {
+        gyre_fail_by(GYRE_FLAG_OVERSENT);
+    } else if (linked && gyre_message_hops() >= gyre_submission.max_hops) {
+        gyre_fail_by(GYRE_FLAG_HOPS);
+    } else if (linked) {
+        gyre_forward(port);
+        gyre_sends += 1u;
+    } else if (port == 0u || port == GYRE_HOST) {
+        gyre_answer();
+    } else {
+        gyre_fail_by(GYRE_FLAG_NO_ROUTE);
+    }
+}
+
+/* To port 0. */
 void gyre_send()
 {
-    if (gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
-        bool over = gyre_sends == gyre_max_sends;
-        if (gyre_leads()) {
-            gyre_write_header(over ? gyre_output_slot : gyre_output_at,
-                              gyre_output_tail + (over ? 0u : gyre_sends) + 1u,
-                              over ? GYRE_FLAG_FAILED | GYRE_FLAG_OVERSENT : 0u);
-        }
-        gyre_failed = over ? 1u : 0u;
-        gyre_sends += 1u;
-        if (gyre_max_sends > 1u) {
-            /* After the last one GYRE_OUT stays on it: what lies behind may be unread. */
-            uint next = min(gyre_sends, gyre_max_sends - 1u);
-            uint first = gyre_output_slot - gyre_group * gyre_output_size;
-            gyre_output_at = gyre_group * gyre_output_size + ((first + next) & (gyre_output_size - 1u));
-        }
+    if (GYRE_FORWARDS) {
+        gyre_send_to(0u);
+    } else if (gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
+        gyre_answer();
     }
+}
+
+/* The key of what is sent to links from here on; the message's own unless this is called. */
+void gyre_set_key(uint key)
+{
+    gyre_key = key;
 }
 
 /* What the host wants, by now in LIVE, as of the submission in STRICT. */
@@ -586,6 +725,25 @@ uvec2 gyre_message_correlation()
     return uvec2(header.correlation_low, header.correlation_high);
 }
 
+/* Links that the message has come along; 0 from the host. */
+uint gyre_message_hops()
+{
+    bool linked = GYRE_TAKES_LINKS && (gyre_message_flags & GYRE_FLAG_LINKED) != 0u;
+    return linked ? gyre_input_slots[gyre_input_slot].header.position : 0u;
+}
+
+/* Which of the kernel's workgroups this is, and how many there are: in a kernel with shards, message keys modulo
+ * gyre_shards() are gyre_shard(). */
+uint gyre_shard()
+{
+    return gyre_group;
+}
+
+uint gyre_shards()
+{
+    return gyre_workgroups;
+}
+
 /* The kernel's number in its runtime. */
 uvec2 gyre_kernel_id()
 {
@@ -635,7 +793,19 @@ void gyre_begin()
         gyre_left_before = goes_on ? gyre_local[gyre_group].left : gyre_submission.budget;
         gyre_left = gyre_left_before;
         bool forget = (gyre_submission.flags & GYRE_SUBMIT_FORGET) != 0u;
-        gyre_redo = forget && gyre_link == 0u ? 0u : gyre_local[gyre_group].claimed;
+        gyre_redo = gyre_local[gyre_group].claimed;
+        if (forget && gyre_link == 0u) {
+            gyre_redo &= (GYRE_CLAIMED_BEGUN | GYRE_CLAIMED_FIRST) << GYRE_LANE_LINK; /* links are not refilled */
+        }
+        if (gyre_links != 0u) {
+            gyre_begun = gyre_local[gyre_group].begun;
+            gyre_number_before = gyre_local[gyre_group].number;
+            gyre_source = gyre_local[gyre_group].source;
+            gyre_source = gyre_source < gyre_routes.sources ? gyre_source : 0u;
+        }
+        if (GYRE_FORWARDS && GYRE_CUTS) {
+            gyre_settle_journal(gyre_arena[gyre_journal_at()]);
+        }
         if (gyre_may_be_dropped()) {
             gyre_record(gyre_redo);
         }
@@ -664,6 +834,10 @@ void gyre_refuse()
         gyre_publish(1u, 1u);
     } else {
         gyre_redo |= GYRE_CLAIMED_BEGUN << gyre_lane;
+        if (GYRE_TAKES_LINKS && gyre_lane == GYRE_LANE_LINK) {
+            gyre_begun = gyre_taken;
+            gyre_source = gyre_taken; /* to be done again before its equals */
+        }
     }
 }
 
@@ -683,6 +857,9 @@ void gyre_end()
         }
         gyre_local[gyre_group].serial = gyre_serial;
         gyre_local[gyre_group].left = gyre_left;
+        if (GYRE_TAKES_LINKS) {
+            gyre_local[gyre_group].source = gyre_source;
+        }
         gyre_record(gyre_redo);
         if (gyre_stamped == GYRE_EXIT_FUEL || gyre_stamped == GYRE_EXIT_CUT) {
             /* The same words from every workgroup that goes on. */
@@ -703,7 +880,7 @@ void main()
             }
         } else if ((gyre_submission.flags & GYRE_SUBMIT_WARM_UP) != 0u) {
             gyre_warm_up();
-        } else {
+        } else if ((gyre_submission.flags & GYRE_SUBMIT_NOTHING) == 0u) {
             gyre_begin();
             gyre_handler();
             gyre_end();

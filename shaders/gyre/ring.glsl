@@ -25,6 +25,10 @@ layout(constant_id = GYRE_SPEC_STATE_WORDS) const uint gyre_state_size = 0u;
 layout(constant_id = GYRE_SPEC_WORKGROUPS) const uint gyre_workgroups = 2u;
 layout(constant_id = GYRE_SPEC_LIVE) const uint gyre_is_live = 0u;
 layout(constant_id = GYRE_SPEC_QUIRKS) const uint gyre_quirks = 0u;
+layout(constant_id = GYRE_SPEC_LINKS) const uint gyre_links = 0u;
+layout(constant_id = GYRE_SPEC_INPUT_STRIDE) const uint gyre_input_stride = 8u;
+layout(constant_id = GYRE_SPEC_OUTPUT_STRIDE) const uint gyre_output_stride = 8u;
+layout(constant_id = GYRE_SPEC_OUTPUT_WORDS) const uint gyre_output_words_count = 0u;
 
 struct gyre_InputSlot {
     gyre_Header header;
@@ -45,18 +49,40 @@ layout(std430, set = 0, binding = GYRE_BINDING_STATUS) GYRE_SHARED_BLOCK buffer 
 layout(std430, set = 0, binding = GYRE_BINDING_INPUT) readonly GYRE_SHARED_BLOCK buffer gyre_InputBlock {
     gyre_InputSlot gyre_input_slots[];
 };
-/* The same, to poll. */
-layout(std430, set = 0, binding = GYRE_BINDING_INPUT) readonly GYRE_POLLED_BLOCK buffer gyre_PolledInputBlock {
+/* What the host fills: the same without links. */
+layout(std430, set = 0, binding = GYRE_BINDING_QUEUE) readonly GYRE_POLLED_BLOCK buffer gyre_QueueBlock {
     gyre_InputSlot gyre_polled_slots[];
+};
+layout(std430, set = 0, binding = GYRE_BINDING_QUEUE) readonly GYRE_SHARED_BLOCK buffer gyre_QueueWords {
+    uint gyre_queue_words[];
 };
 layout(std430, set = 0, binding = GYRE_BINDING_OUTPUT) GYRE_SHARED_BLOCK buffer gyre_OutputBlock {
     gyre_OutputSlot gyre_output_slots[];
+};
+layout(std430, set = 0, binding = GYRE_BINDING_OUTPUT) readonly GYRE_SHARED_BLOCK buffer gyre_OutputWords {
+    uint gyre_output_words[];
 };
 layout(std430, set = 0, binding = GYRE_BINDING_LOCAL) GYRE_SHARED_BLOCK buffer gyre_LocalBlock {
     gyre_LocalLine gyre_local[];
 };
 layout(std430, set = 0, binding = GYRE_BINDING_INDIRECT) GYRE_SHARED_BLOCK buffer gyre_IndirectBlock {
     gyre_Groups gyre_groups[];
+};
+layout(std430, set = 0, binding = GYRE_BINDING_ARENA) GYRE_SHARED_BLOCK buffer gyre_ArenaBlock {
+    uint gyre_arena[];
+};
+/* The ring lines in it. */
+layout(std430, set = 0, binding = GYRE_BINDING_ARENA) GYRE_POLLED_BLOCK buffer gyre_LineBlock {
+    uint gyre_lines[];
+};
+layout(std430, set = 0, binding = GYRE_BINDING_ROUTES) readonly GYRE_SHARED_BLOCK buffer gyre_RoutesBlock {
+    gyre_Routes gyre_routes;
+};
+layout(std430, set = 0, binding = GYRE_BINDING_ROUTES) readonly GYRE_SHARED_BLOCK buffer gyre_RouteWords {
+    uint gyre_route_words[];
+};
+layout(std430, set = 0, binding = GYRE_BINDING_MIRROR) GYRE_SHARED_BLOCK buffer gyre_MirrorBlock {
+    uint gyre_mirror[];
 };
 #ifdef GYRE_STATE
 layout(std430, set = 0, binding = GYRE_BINDING_STATE) GYRE_SHARED_BLOCK buffer gyre_StateBlock {

@@ -11,11 +11,22 @@
  *   binding 0  control   host    gyre_Submission, then gyre_HostLine, gyre_ReaderLine,
  *                                gyre_WindowLine
  *   binding 1  status    device  gyre_StatusLine, GYRE_CHAIN_MAX gyre_Exit records
- *   binding 2  input     host    GYRE_LANES * input_size slots
+ *   binding 2  input     host    what GYRE_IN lies in: the rings of binding 7, or with links in
+ *                                the arena of binding 8
  *   binding 3  output    device  output_size slots
  *   binding 4  local     device  (never mapped) gyre_LocalLine
  *   binding 5  state     device  (never mapped) two copies of GYRE_STATE, seen also as words
  *   binding 6  indirect  device  group counts of the chained dispatches
+ *   binding 7  queue     host    GYRE_LANES * input_size slots
+ *   binding 8  arena     device  (never mapped) the links of all kernels: ring lines, slots,
+ *                                journals, and a slot per workgroup that takes links
+ *   binding 9  routes    host    between submissions: gyre_Routes and its tables
+ *   binding 10 mirror    device  what the host must know of the links: gyre_MirrorOut,
+ * gyre_MirrorIn
+ *
+ * Links: a ring for each pair of a producing and a consuming workgroup, in the arena. Its producer
+ * writes slots, then the ring line's tail; its consumer gives them back through the line's head.
+ * What a message sends is kept in a journal and published with its acknowledgement.
  *
  * STRICT: the device reads only what lay there before the submission (gyre_Submission,
  * gyre_WindowLine, slots below gyre_WindowLine.input_tail). LIVE: it polls gyre_HostLine as well,
@@ -25,7 +36,7 @@
 #define GYRE_WIRE_H
 
 /* Raised with every change in this file. Host and shader compare it before anything else. */
-#define GYRE_WIRE_VERSION 2u
+#define GYRE_WIRE_VERSION 3u
 
 #define GYRE_LANES 4u
 #define GYRE_CHAIN_MAX 16u
@@ -37,7 +48,11 @@
 #define GYRE_BINDING_LOCAL 4
 #define GYRE_BINDING_STATE 5
 #define GYRE_BINDING_INDIRECT 6
-#define GYRE_BINDING_COUNT 7
+#define GYRE_BINDING_QUEUE 7
+#define GYRE_BINDING_ARENA 8
+#define GYRE_BINDING_ROUTES 9
+#define GYRE_BINDING_MIRROR 10
+#define GYRE_BINDING_COUNT 11
 
 /* Specialisation constants of the engine; a user's own may have any id below. */
 #define GYRE_SPEC_VERSION 2000
@@ -49,7 +64,15 @@
 #define GYRE_SPEC_QUIRKS 2006
 #define GYRE_SPEC_LOCAL_X 2007
 #define GYRE_SPEC_WORKGROUPS 2008
-#define GYRE_SPEC_LIVE 2009 /* 1: poll gyre_HostLine */
+#define GYRE_SPEC_LIVE 2009         /* 1: poll gyre_HostLine */
+#define GYRE_SPEC_LINKS 2010        /* GYRE_LINKS_... */
+#define GYRE_SPEC_INPUT_STRIDE 2011 /* of a slot, in words, as the next one */
+#define GYRE_SPEC_OUTPUT_STRIDE 2012
+#define GYRE_SPEC_OUTPUT_WORDS 2013 /* of GYRE_OUTPUT */
+
+/* What a kernel is made for. */
+#define GYRE_LINKS_IN 1u  /* it takes messages from links as well */
+#define GYRE_LINKS_OUT 2u /* it sends some */
 
 /* Quirks of a driver that the shader works around. */
 #define GYRE_QUIRK_LOOPS_CUT \
@@ -59,6 +82,7 @@
 
 /* gyre_Submission.flags */
 #define GYRE_SUBMIT_WARM_UP 1u /* set the cursors, run no handler */
+#define GYRE_SUBMIT_NOTHING 2u /* do nothing: some drivers compile at the first dispatch */
 #define GYRE_SUBMIT_FORGET \
     4u /* the input rings were refilled: what was claimed before is not at their heads */
 
@@ -83,13 +107,17 @@
 #define GYRE_EXIT_RETURNED 9u /* the handler returned from main by itself */
 #define GYRE_EXIT_CUT 10u     /* the driver cut a loop; the message in hand was not acknowledged */
 #define GYRE_EXIT_VERSION 11u /* the shader was made with another version of this file */
-#define GYRE_EXIT_COUNT 12u
+#define GYRE_EXIT_LINK 12u    /* no room in a link for what the next message may send */
+#define GYRE_EXIT_COUNT 13u
+
+/* The lane of messages that came by a link. */
+#define GYRE_LANE_LINK GYRE_LANES
 
 /* gyre_Exit.claimed, shifted by the lane: the driver cut a loop while the message at its head was
  * in hand. */
-#define GYRE_CLAIMED_BEGUN 0x01u
+#define GYRE_CLAIMED_BEGUN 0x001u
 #define GYRE_CLAIMED_FIRST \
-    0x10u /* ... as the first thing that the residency did, and ended it without a word */
+    0x100u /* ... as the first thing that the residency did, and ended it without a word */
 
 #ifndef GYRE_TYPE_TICK
 #define GYRE_TYPE_TICK 0xffffu /* as in gyre/kernel.h */
@@ -103,7 +131,10 @@
 #define GYRE_FLAG_CUT \
     4u /* output: with FAILED; the handler's loops exceed what the driver runs \
         */
-#define GYRE_FLAG_OVERSENT 8u /* output: with FAILED; more than GYRE_MAX_SENDS answers */
+#define GYRE_FLAG_OVERSENT 8u  /* output: with FAILED; more than GYRE_MAX_SENDS answers */
+#define GYRE_FLAG_LINKED 16u   /* the message came by a link */
+#define GYRE_FLAG_NO_ROUTE 32u /* output: with FAILED; sent to a port without a link */
+#define GYRE_FLAG_HOPS 64u     /* output: with FAILED; it has made too many hops */
 
 #ifdef __cplusplus
 #error "wire.h is for C and GLSL"
@@ -130,10 +161,11 @@ struct gyre_Header {
     gyre_word info;
     gyre_word id_low;
     gyre_word id_high;
-    gyre_word correlation_low; /* input only: the host has it still */
+    gyre_word correlation_low; /* input, and output of LINKED; else the host has it still */
     gyre_word correlation_high;
     gyre_word extra;    /* input: the key; output: the code of gyre_fail() */
-    gyre_word position; /* output: which input it answers, index in its lane's ring */
+    gyre_word position; /* output: which input it answers, index in its lane's ring; of LINKED the
+                           workgroup's number for it; in a link: hops */
 };
 GYRE_WIRE_SIZE(gyre_Header, 32)
 
@@ -150,7 +182,8 @@ struct gyre_Submission {
     gyre_word workgroups;
     gyre_word kernel_low;
     gyre_word kernel_high;
-    gyre_word reserved[21];
+    gyre_word max_hops;
+    gyre_word reserved[20];
 };
 GYRE_WIRE_SIZE(gyre_Submission, 128)
 
@@ -204,16 +237,18 @@ struct gyre_Exit {
     gyre_word failed;   /* of these, by gyre_fail() or by the engine */
     gyre_word redone;   /* claimed before by a residency that was cut */
     gyre_word looks;    /* at the rings: fuel used */
-    gyre_word reserved;
-    gyre_word claimed; /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
+    gyre_word claimed;  /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
+    gyre_word linked;   /* of `messages`, those that came by links */
+    gyre_word linked_failed; /* and of `failed` */
+    gyre_word reserved[3];
 };
-GYRE_WIRE_SIZE(gyre_Exit, 32)
+GYRE_WIRE_SIZE(gyre_Exit, 48)
 
 struct gyre_StatusBlock {
     GYRE_WIRE_STRUCT(gyre_StatusLine) line;
     GYRE_WIRE_STRUCT(gyre_Exit) exits[GYRE_CHAIN_MAX];
 };
-GYRE_WIRE_SIZE(gyre_StatusBlock, 640)
+GYRE_WIRE_SIZE(gyre_StatusBlock, 896)
 
 /* The device's own memory between residencies; its cursors are those of its gyre_StatusLine. */
 struct gyre_LocalLine {
@@ -222,7 +257,10 @@ struct gyre_LocalLine {
     gyre_word serial;     /* of the submission that `left` counts for */
     gyre_word left;       /* of its message budget */
     gyre_word claimed;    /* as gyre_Exit.claimed of the last residency */
-    gyre_word reserved[27];
+    gyre_word number;     /* messages acknowledged so far */
+    gyre_word source;     /* the link to look at next */
+    gyre_word begun;      /* the one whose head GYRE_CLAIMED_... speaks of */
+    gyre_word reserved[24];
 };
 GYRE_WIRE_SIZE(gyre_LocalLine, 128)
 
@@ -234,5 +272,98 @@ struct gyre_Groups {
     gyre_word reserved;
 };
 GYRE_WIRE_SIZE(gyre_Groups, 16)
+
+/* ---- links ---- */
+
+/* Of a ring in the arena: two lines of words, one of its producer, one of its consumer. */
+#define GYRE_LINE_TAIL 0u
+#define GYRE_LINE_LOST 1u
+#define GYRE_LINE_HEAD 32u
+#define GYRE_LINE_WORDS 64u
+
+/* Of a workgroup's journal in the arena: how many entries are to be published, then gyre_Entry. */
+#define GYRE_JOURNAL_ENTRIES 4u
+
+/* gyre_Port.spread */
+#define GYRE_TO_EACH 0u
+#define GYRE_TO_KEY 1u
+#define GYRE_TO_TURN 2u
+
+/* Where the tables begin, in words of binding 9, and what is one per workgroup. */
+struct gyre_Routes {
+    gyre_word ports;
+    gyre_word ports_at;      /* gyre_Port */
+    gyre_word targets_at;    /* gyre_Target */
+    gyre_word rings;         /* out of a workgroup */
+    gyre_word rings_at;      /* gyre_OutRing, those of workgroup 0 first */
+    gyre_word sources;       /* into a workgroup */
+    gyre_word sources_at;    /* gyre_InRing, likewise */
+    gyre_word mirror_out;    /* gyre_MirrorOut of workgroup 0, in words of binding 10 */
+    gyre_word mirror_in;     /* gyre_MirrorIn, likewise */
+    gyre_word mirror_stride; /* words to the next workgroup */
+    gyre_word journal;       /* of workgroup 0, in words of the arena */
+    gyre_word journal_words;
+    gyre_word hand; /* slot of workgroup 0 for what the host sent, as an index in binding 2 */
+    gyre_word reserved[3];
+};
+GYRE_WIRE_SIZE(gyre_Routes, 64)
+
+struct gyre_Port {
+    gyre_word first;  /* target */
+    gyre_word count;  /* 0: no route */
+    gyre_word spread; /* GYRE_TO_... */
+    gyre_word reserved;
+};
+GYRE_WIRE_SIZE(gyre_Port, 16)
+
+/* A kernel at the other end: a ring to each of its workgroups. */
+struct gyre_Target {
+    gyre_word first; /* ring, of the workgroup's */
+    gyre_word count;
+    gyre_word by_key; /* which workgroup: by the key, or else in turn */
+    gyre_word reserved;
+};
+GYRE_WIRE_SIZE(gyre_Target, 16)
+
+#define GYRE_RING_LOSSY 1u /* what finds it full is lost, and counted */
+#define GYRE_RING_CYCLE 2u /* part of a cycle */
+
+struct gyre_OutRing {
+    gyre_word line;  /* in words of the arena */
+    gyre_word slots; /* likewise */
+    gyre_word stride;
+    gyre_word size;
+    gyre_word flags; /* GYRE_RING_... */
+    gyre_word reserved[3];
+};
+GYRE_WIRE_SIZE(gyre_OutRing, 32)
+
+struct gyre_InRing {
+    gyre_word line;
+    gyre_word slots; /* an index in binding 2 */
+    gyre_word size;
+    gyre_word flags;
+};
+GYRE_WIRE_SIZE(gyre_InRing, 16)
+
+/* A store that is due: the tail of an out ring, or with GYRE_ENTRY_LOST its count of losses. */
+#define GYRE_ENTRY_LOST 0x80000000u
+struct gyre_Entry {
+    gyre_word ring;
+    gyre_word value;
+};
+GYRE_WIRE_SIZE(gyre_Entry, 8)
+
+/* The same words as in the ring lines, for the host. */
+struct gyre_MirrorOut {
+    gyre_word tail;
+    gyre_word lost;
+};
+GYRE_WIRE_SIZE(gyre_MirrorOut, 8)
+
+struct gyre_MirrorIn {
+    gyre_word head;
+};
+GYRE_WIRE_SIZE(gyre_MirrorIn, 4)
 
 #endif

