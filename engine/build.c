@@ -311,7 +311,8 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel, uint32_t links, V
         [GYRE_BINDING_ARENA] = links ? arena : build->local.handle,
         [GYRE_BINDING_ROUTES] = links ? build->routes.handle : build->control.handle,
         [GYRE_BINDING_MIRROR] = links ? build->mirror.handle : build->status.handle,
-        [GYRE_BINDING_OUTPUT] = build->output.handle,
+        [GYRE_BINDING_OUTPUT] = links & GYRE_LINKS_ONE_OUT ? arena : build->output.handle,
+        [GYRE_BINDING_ANSWERS] = build->output.handle,
         [GYRE_BINDING_LOCAL] = build->local.handle,
         [GYRE_BINDING_STATE] = build->state.handle,
         [GYRE_BINDING_INDIRECT] = build->indirect.handle,
@@ -530,12 +531,12 @@ static gyre_result create_tables(struct gyre_kernel *kernel, uint64_t route_byte
     return result;
 }
 
-gyre_result build_relink(struct gyre_kernel *kernel, uint32_t links, VkBuffer arena,
+gyre_result build_relink(struct gyre_kernel *kernel, uint32_t shape, VkBuffer arena,
                          uint64_t route_bytes, uint64_t mirror_bytes)
 {
     struct build *build = &kernel->build;
     struct device *device = kernel->services.device;
-    if (links == kernel->links && route_bytes <= build->routes.size &&
+    if (shape == kernel->shape && route_bytes <= build->routes.size &&
         mirror_bytes <= build->mirror.size) {
         return GYRE_OK;
     }
@@ -548,7 +549,7 @@ gyre_result build_relink(struct gyre_kernel *kernel, uint32_t links, VkBuffer ar
     if (result == GYRE_OK) {
         build->routes = routes;
         build->mirror = mirror;
-        result = create_pipeline(kernel, links, arena, &pipeline);
+        result = create_pipeline(kernel, shape, arena, &pipeline);
     }
     if (result != GYRE_OK) {
         build->routes = old_routes;
@@ -559,6 +560,7 @@ gyre_result build_relink(struct gyre_kernel *kernel, uint32_t links, VkBuffer ar
     }
     struct pipeline old = build->pipeline;
     build->pipeline = pipeline;
+    kernel->shape = shape;
     result = record(kernel, build->residency, record_residency);
     pipeline_destroy(device, &old);
     buffer_destroy(device, &old_routes);

@@ -179,6 +179,7 @@ gyre_result kernel_create(const struct kernel_services *services, const gyre_ker
     made->number = number;
     made->journal_at = ARENA_NONE;
     made->hand_at = ARENA_NONE;
+    made->scratch_at = ARENA_NONE;
     memcpy(made->id, params->id, strlen(params->id));
     if (!copy_params(params, &made->params)) {
         release(made);

@@ -190,10 +190,12 @@ struct gyre_kernel {
 
     /* Links. Where the kernel is known to be still (`linking`) the worker's thread writes. */
     bool linking;         /* its pipeline is being built anew: it stays LAUNCHED or DEACTIVATED */
-    uint32_t links;       /* GYRE_LINKS_...: what the pipeline is made for */
+    uint32_t links;       /* GYRE_LINKS_IN and OUT: it has, or has had some */
+    uint32_t shape;       /* GYRE_LINKS_...: what the pipeline is made for */
     atomic_bool rerouted; /* the tables are to be written before the next submission */
     uint64_t journal_at;  /* in the arena, in bytes; or ARENA_NONE */
     uint64_t hand_at;
+    uint64_t scratch_at;
     uint32_t journal_words; /* of a workgroup */
     uint32_t pins; /* of threads that use it; this and what follows under the links' lock */
     uint32_t marks;
@@ -247,7 +249,7 @@ void build_destroy(struct gyre_kernel *kernel);
 
 /* Tables of these sizes at least, and a pipeline that uses them and the arena, unless all that is
  * there. Nothing in flight. */
-gyre_result build_relink(struct gyre_kernel *kernel, uint32_t links, VkBuffer arena,
+gyre_result build_relink(struct gyre_kernel *kernel, uint32_t shape, VkBuffer arena,
                          uint64_t route_bytes, uint64_t mirror_bytes);
 
 /* A dispatch that does nothing, for drivers that compile at the first one. Nothing in flight. */

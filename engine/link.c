@@ -357,7 +357,12 @@ static gyre_result make_room(struct links *links, struct gyre_kernel *kernel, ui
     if (bits & GYRE_LINKS_IN && kernel->hand_at == ARENA_NONE) {
         kernel->hand_at = arena_take(&links->arena, groups * stride, stride);
     }
-    bool fits = (!(bits & GYRE_LINKS_OUT) || kernel->journal_at != ARENA_NONE) &&
+    if (bits & GYRE_LINKS_OUT && kernel->scratch_at == ARENA_NONE) {
+        uint32_t out_stride = kernel->build.program.info.output.stride;
+        kernel->scratch_at = arena_take(&links->arena, out_stride, out_stride);
+    }
+    bool out = kernel->journal_at != ARENA_NONE && kernel->scratch_at != ARENA_NONE;
+    bool fits = (!(bits & GYRE_LINKS_OUT) || out) &&
                 (!(bits & GYRE_LINKS_IN) || kernel->hand_at != ARENA_NONE);
     if (!fits) {
         kernel->journal_words = kernel->journal_at == ARENA_NONE ? 0 : kernel->journal_words;
@@ -367,15 +372,16 @@ static gyre_result make_room(struct links *links, struct gyre_kernel *kernel, ui
 }
 
 /* On the worker's thread: a kernel's tables if they have become too small, and its pipeline if it
- * had no links of the kind. */
+ * is made for other links. */
 static gyre_result rebuild(struct links *links, struct gyre_kernel *kernel, uint32_t bits)
 {
     pthread_mutex_lock(&links->lock);
     struct route_sizes sizes = route_measure(links, kernel);
+    uint32_t shape = route_shape(links, kernel, kernel->links | bits);
     gyre_result result = make_room(links, kernel, bits, &sizes);
     pthread_mutex_unlock(&links->lock);
     if (result == GYRE_OK) {
-        result = build_relink(kernel, kernel->links | bits, links->memory.handle, sizes.route_bytes,
+        result = build_relink(kernel, shape, links->memory.handle, sizes.route_bytes,
                               sizes.mirror_bytes);
     }
     if (result == GYRE_OK) {
@@ -843,5 +849,6 @@ void links_forget(struct gyre_kernel *kernel)
     }
     arena_give(&links->arena, kernel->journal_at);
     arena_give(&links->arena, kernel->hand_at);
+    arena_give(&links->arena, kernel->scratch_at);
     pthread_mutex_unlock(&links->lock);
 }

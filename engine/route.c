@@ -88,6 +88,7 @@ static struct writer writer_begin(struct gyre_kernel *kernel, const struct route
         .journal = (uint32_t)(kernel->journal_at / 4),
         .journal_words = kernel->journal_words,
         .hand = (uint32_t)(kernel->hand_at / kernel->build.program.info.input.stride),
+        .scratch = (uint32_t)(kernel->scratch_at / kernel->build.program.info.output.stride),
     };
     return writer;
 }
@@ -150,6 +151,38 @@ static void write_in(struct writer *writer, struct link *link)
     }
     link->in_at = writer->next_source;
     writer->next_source += link->from_groups;
+}
+
+/* The only link out, or in; NULL: there are others, or none. */
+static const struct link *only(struct links *links, const struct gyre_kernel *kernel, bool out)
+{
+    const struct link *found = NULL;
+    for (const struct link *link = links->first; link; link = link->next) {
+        bool counts = out ? is_out(link, kernel) : link->to == kernel;
+        if (counts && found) {
+            return NULL;
+        }
+        found = counts ? link : found;
+    }
+    return found;
+}
+
+uint32_t route_shape(struct links *links, const struct gyre_kernel *kernel, uint32_t bits)
+{
+    if (kernel->params.workgroups > 1) {
+        return bits;
+    }
+    const struct link *in = only(links, kernel, false);
+    if (in && in->from_groups == 1) {
+        bits |= GYRE_LINKS_ONE_IN;
+    }
+    const struct link *out = only(links, kernel, true);
+    const struct spirv_info *info = &kernel->build.program.info;
+    if (out && out->to_groups == 1 && out->port == 0 && !out->lossy && info->max_sends == 1 &&
+        out->stride == info->output.stride) {
+        bits |= GYRE_LINKS_ONE_OUT;
+    }
+    return bits;
 }
 
 void route_write(struct gyre_kernel *kernel)

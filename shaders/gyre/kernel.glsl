@@ -245,7 +245,7 @@ void gyre_publish(uint done, uint answers)
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
      * one of gyre_refuse(). */
     if (done * answers != 0u) {
-        gyre_store(gyre_output_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
+        gyre_store(gyre_answer_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
     }
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
     if (GYRE_FORWARDS) {
@@ -273,20 +273,20 @@ void gyre_publish(uint done, uint answers)
  * lower half for a check. `extra` counts in a failure only. */
 void gyre_write_header(uint slot, uint sequence, uint flags)
 {
-    gyre_output_slots[slot].header.info =
+    gyre_answer_slots[slot].header.info =
         (gyre_message_info & 0x00ffffffu) | ((flags | gyre_message_flags) << GYRE_INFO_FLAGS_SHIFT);
-    gyre_output_slots[slot].header.id_low = gyre_input_slots[gyre_input_slot].header.id_low;
-    gyre_output_slots[slot].header.position = gyre_head;
+    gyre_answer_slots[slot].header.id_low = gyre_input_slots[gyre_input_slot].header.id_low;
+    gyre_answer_slots[slot].header.position = gyre_head;
     if (GYRE_TAKES_LINKS && (gyre_message_flags & GYRE_FLAG_LINKED) != 0u) {
         /* The host knows nothing of it. */
         gyre_Header from = gyre_input_slots[gyre_input_slot].header;
-        gyre_output_slots[slot].header.id_high = from.id_high;
-        gyre_output_slots[slot].header.correlation_low = from.correlation_low;
-        gyre_output_slots[slot].header.correlation_high = from.correlation_high;
-        gyre_output_slots[slot].header.position = gyre_number();
+        gyre_answer_slots[slot].header.id_high = from.id_high;
+        gyre_answer_slots[slot].header.correlation_low = from.correlation_low;
+        gyre_answer_slots[slot].header.correlation_high = from.correlation_high;
+        gyre_answer_slots[slot].header.position = gyre_number();
     }
     if (slot != gyre_output_slot) {
-        gyre_output_slots[slot].header.sequence = sequence;
+        gyre_answer_slots[slot].header.sequence = sequence;
     }
 }
 
@@ -298,7 +298,7 @@ uint gyre_output_slot_of(uint index)
 /* The answer of a message that failed: a header with a code. */
 void gyre_write_failure(uint flags, uint code)
 {
-    gyre_output_slots[gyre_output_slot].header.extra = code;
+    gyre_answer_slots[gyre_output_slot].header.extra = code;
     gyre_write_header(gyre_output_slot, gyre_output_tail + 1u, flags | GYRE_FLAG_FAILED);
 }
 
@@ -544,7 +544,7 @@ void gyre_fail(uint code)
 void gyre_take()
 {
     gyre_hand = mix(GYRE_HAND_EMPTY, GYRE_HAND_MESSAGE, gyre_goes_on != 0u);
-    gyre_output_at = gyre_output_slot;
+    gyre_output_at = GYRE_ONE_OUT ? gyre_slot_for_out() : gyre_output_slot;
     gyre_message_info = gyre_input_slots[gyre_input_slot].header.info;
     gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
     gyre_sends = 0u;
@@ -552,7 +552,7 @@ void gyre_take()
     if (GYRE_FORWARDS) {
         gyre_entries = 0u;
         gyre_forwards = 0u;
-        gyre_key = gyre_input_slots[gyre_input_slot].header.extra;
+        gyre_key_set = false;
     }
 }
 
@@ -594,8 +594,11 @@ void gyre_answer()
     bool over = gyre_sends == gyre_max_sends;
     uint answers = gyre_answers();
     if (gyre_leads()) {
-        gyre_write_header(over ? gyre_output_slot : gyre_output_at, gyre_output_tail + (over ? 0u : answers) + 1u,
+        gyre_write_header(over || GYRE_ONE_OUT ? gyre_output_slot : gyre_output_at, gyre_output_tail + (over ? 0u : answers) + 1u,
                           over ? GYRE_FLAG_FAILED | GYRE_FLAG_OVERSENT : 0u);
+    }
+    if (GYRE_ONE_OUT) {
+        gyre_copy_to_answer();
     }
     gyre_failed = over ? 1u : 0u;
     gyre_sends += 1u;
@@ -626,7 +629,7 @@ void gyre_send_to(uint port)
     }
     bool linked = false;
     if (GYRE_FORWARDS) {
-        linked = port < gyre_routes.ports && gyre_port_at(min(port, gyre_routes.ports)).count != 0u;
+        linked = GYRE_ONE_OUT ? port < gyre_ports : port < gyre_ports && gyre_port_at(port).count != 0u;
     }
     if (linked && gyre_sends == gyre_max_sends) {
         gyre_fail_by(GYRE_FLAG_OVERSENT);
@@ -656,6 +659,7 @@ void gyre_send()
 void gyre_set_key(uint key)
 {
     gyre_key = key;
+    gyre_key_set = true;
 }
 
 /* What the host wants, by now in LIVE, as of the submission in STRICT. */
@@ -776,6 +780,9 @@ void gyre_begin()
         gyre_state_at += gyre_local[gyre_group].state_copy ^ 1u;
     }
     gyre_hand = GYRE_HAND_PROLOGUE;
+    if (gyre_links != 0u) {
+        gyre_find_links();
+    }
     if (gyre_leads()) {
         gyre_shared_cut = 0u;
         gyre_input_head =
@@ -798,13 +805,7 @@ void gyre_begin()
             gyre_redo &= (GYRE_CLAIMED_BEGUN | GYRE_CLAIMED_FIRST) << GYRE_LANE_LINK; /* links are not refilled */
         }
         if (gyre_links != 0u) {
-            gyre_begun = gyre_local[gyre_group].begun;
-            gyre_number_before = gyre_local[gyre_group].number;
-            gyre_source = gyre_local[gyre_group].source;
-            gyre_source = gyre_source < gyre_routes.sources ? gyre_source : 0u;
-        }
-        if (GYRE_FORWARDS && GYRE_CUTS) {
-            gyre_settle_journal(gyre_arena[gyre_journal_at()]);
+            gyre_begin_links();
         }
         if (gyre_may_be_dropped()) {
             gyre_record(gyre_redo);
@@ -860,6 +861,7 @@ void gyre_end()
         if (GYRE_TAKES_LINKS) {
             gyre_local[gyre_group].source = gyre_source;
         }
+        gyre_end_links();
         gyre_record(gyre_redo);
         if (gyre_stamped == GYRE_EXIT_FUEL || gyre_stamped == GYRE_EXIT_CUT) {
             /* The same words from every workgroup that goes on. */

@@ -12,6 +12,8 @@
 
 #define GYRE_TAKES_LINKS ((gyre_links & GYRE_LINKS_IN) != 0u)
 #define GYRE_FORWARDS ((gyre_links & GYRE_LINKS_OUT) != 0u)
+#define GYRE_ONE_IN ((gyre_links & GYRE_LINKS_ONE_IN) != 0u)
+#define GYRE_ONE_OUT ((gyre_links & GYRE_LINKS_ONE_OUT) != 0u)
 
 #define GYRE_FROM_NOBODY 0u
 #define GYRE_FROM_HOST 1u
@@ -25,7 +27,12 @@ shared uint gyre_shared_from;
 /* The same in every invocation. */
 uint gyre_entries = 0u;  /* in the journal, of the message in hand */
 uint gyre_forwards = 0u; /* of gyre_sends, those to links */
-uint gyre_key = 0u;      /* of what is sent */
+uint gyre_key = 0u;      /* of what is sent, */
+bool gyre_key_set = false; /* if it is not that of the message in hand */
+uint gyre_ports = 0u;
+uint gyre_out_line = 0u; /* of the one ring out */
+uint gyre_out_slots = 0u;
+uint gyre_out_size = 1u;
 
 /* The leader's. */
 uint gyre_room = 0u;       /* messages to claim before the rings must be looked at again */
@@ -38,6 +45,16 @@ uint gyre_linked = 0u;
 uint gyre_linked_failed = 0u;
 uint gyre_number_before = 0u;
 bool gyre_unpublished = false;
+uint gyre_sources = 0u;
+/* Of the one ring in, and of the one out. */
+uint gyre_in_line = 0u;
+uint gyre_in_slots = 0u;
+uint gyre_in_size = 1u;
+uint gyre_in_head = 0u;
+uint gyre_in_tail = 0u;
+uint gyre_out_tail = 0u;
+bool gyre_in_cycle = false;
+bool gyre_out_cycle = false;
 
 gyre_Port gyre_port_at(uint port)
 {
@@ -91,6 +108,12 @@ void gyre_look_at_rooms()
     }
     gyre_room = GYRE_PLENTY;
     gyre_cycle_room = GYRE_PLENTY;
+    if (GYRE_ONE_OUT) {
+        uint left = gyre_out_size - min(gyre_out_tail - gyre_load(gyre_lines[gyre_out_line + GYRE_LINE_HEAD]), gyre_out_size);
+        gyre_room = gyre_ports == 0u || gyre_out_cycle ? gyre_room : left;
+        gyre_cycle_room = gyre_ports != 0u && gyre_out_cycle ? left : gyre_cycle_room;
+        return;
+    }
     uint rings = gyre_routes.rings;
     for (uint i = 0u; i < rings; ++i) {
         gyre_OutRing ring = gyre_out_ring(i);
@@ -100,6 +123,27 @@ void gyre_look_at_rooms()
         bool cycle = (ring.flags & GYRE_RING_CYCLE) != 0u;
         gyre_cycle_room = cycle ? left : gyre_cycle_room;
         gyre_room = lossy || cycle ? gyre_room : min(gyre_room, left / gyre_max_sends);
+    }
+}
+
+/* Where GYRE_OUT lies: it has room for one more, or nothing is linked any more. */
+uint gyre_slot_for_out()
+{
+    if (gyre_local_count > 1u) {
+        /* The leader knows the tail; the line has it, too, for all of it is published by now. */
+        gyre_out_tail = gyre_load(gyre_lines[gyre_out_line + GYRE_LINE_TAIL]);
+    }
+    return gyre_ports != 0u ? gyre_out_slots + (gyre_out_tail & (gyre_out_size - 1u)) : gyre_routes.scratch;
+}
+
+/* GYRE_OUT does not lie where the host reads. */
+void gyre_copy_to_answer()
+{
+    gyre_synchronize();
+    uint from = gyre_output_at * gyre_output_stride + 8u;
+    uint to = gyre_output_slot * gyre_output_stride + 8u;
+    for (uint i = gl_LocalInvocationIndex; i < gyre_output_words_count; i += gyre_local_count) {
+        gyre_answer_words[to + i] = gyre_output_words[from + i];
     }
 }
 
@@ -135,11 +179,16 @@ uint gyre_number()
     return gyre_number_before + gyre_messages();
 }
 
+uint gyre_sent_key()
+{
+    return gyre_key_set ? gyre_key : gyre_input_slots[gyre_input_slot].header.extra;
+}
+
 /* Which ring leads to the workgroup of a target that the message is for. */
 uint gyre_ring_to(uint index)
 {
     gyre_Target target = gyre_target_at(index);
-    uint which = target.by_key != 0u ? gyre_key : gyre_number() + gyre_sends;
+    uint which = target.by_key != 0u ? gyre_sent_key() : gyre_number() + gyre_sends;
     return target.first + (target.count == 1u ? 0u : which % target.count);
 }
 
@@ -152,9 +201,21 @@ void gyre_enter_all(uint index)
         }
     } else {
         /* Of keys a hash (Knuth's multiplicative one): the workgroup of a target is chosen by the key itself. */
-        uint which = port.spread == GYRE_TO_KEY ? gyre_key * 2654435761u >> 16 : gyre_number() + gyre_sends;
+        uint which = port.spread == GYRE_TO_KEY ? gyre_sent_key() * 2654435761u >> 16 : gyre_number() + gyre_sends;
         gyre_enter(gyre_ring_to(port.first + which % port.count));
     }
+}
+
+/* In front of a message on its way: what came with the one that it was made from. */
+void gyre_write_link_header(uint to)
+{
+    gyre_arena[to + 1u] = (gyre_message_info & 0x00ff0000u) | GYRE_FLAG_LINKED << GYRE_INFO_FLAGS_SHIFT;
+    gyre_arena[to + 2u] = gyre_input_slots[gyre_input_slot].header.id_low;
+    gyre_arena[to + 3u] = gyre_input_slots[gyre_input_slot].header.id_high;
+    gyre_arena[to + 4u] = gyre_input_slots[gyre_input_slot].header.correlation_low;
+    gyre_arena[to + 5u] = gyre_input_slots[gyre_input_slot].header.correlation_high;
+    gyre_arena[to + 6u] = gyre_sent_key();
+    gyre_arena[to + 7u] = gyre_message_hops() + 1u;
 }
 
 void gyre_copy_to_link(uint entry)
@@ -167,15 +228,7 @@ void gyre_copy_to_link(uint entry)
     uint tail = gyre_arena[gyre_entry_at(entry) + 1u];
     uint to = ring.slots + ((tail - 1u) & (ring.size - 1u)) * ring.stride;
     if (gyre_leads()) {
-        gyre_Header from = gyre_input_slots[gyre_input_slot].header;
-        gyre_arena[to] = tail;
-        gyre_arena[to + 1u] = (gyre_message_info & 0x00ff0000u) | GYRE_FLAG_LINKED << GYRE_INFO_FLAGS_SHIFT;
-        gyre_arena[to + 2u] = from.id_low;
-        gyre_arena[to + 3u] = from.id_high;
-        gyre_arena[to + 4u] = from.correlation_low;
-        gyre_arena[to + 5u] = from.correlation_high;
-        gyre_arena[to + 6u] = gyre_key;
-        gyre_arena[to + 7u] = gyre_message_hops() + 1u;
+        gyre_write_link_header(to);
     }
     uint out_words = gyre_output_at * gyre_output_stride + 8u;
     for (uint i = gl_LocalInvocationIndex; i < gyre_output_words_count; i += gyre_local_count) {
@@ -186,6 +239,15 @@ void gyre_copy_to_link(uint entry)
 /* GYRE_OUT to all that the port leads to. */
 void gyre_forward(uint port)
 {
+    if (GYRE_ONE_OUT) {
+        /* It is there already. */
+        if (gyre_leads()) {
+            gyre_write_link_header(gyre_output_at * gyre_output_stride);
+        }
+        gyre_entries = 1u;
+        gyre_forwards = 1u;
+        return;
+    }
     uint first = gyre_entries;
     if (gyre_leads()) {
         gyre_enter_all(port);
@@ -231,6 +293,13 @@ void gyre_settle_journal(uint due)
 /* What the message in hand sent, with its acknowledgement. Once the journal says that it is due it is, cut or not. */
 void gyre_publish_links(uint due)
 {
+    if (GYRE_ONE_OUT) {
+        if (due != 0u) {
+            gyre_out_tail += 1u;
+            gyre_store(gyre_lines[gyre_out_line + GYRE_LINE_TAIL], gyre_out_tail); /* R2, as above */
+        }
+        return;
+    }
     if (GYRE_CUTS && due != 0u) {
         gyre_arena[gyre_journal_at()] = due;
     }
@@ -244,8 +313,16 @@ bool gyre_look_at_source(out uint flags, out uint head)
 {
     flags = 0u;
     head = 0u;
-    if (!GYRE_TAKES_LINKS || gyre_routes.sources == 0u) {
+    if (!GYRE_TAKES_LINKS || gyre_sources == 0u) {
         return false;
+    }
+    if (GYRE_ONE_IN) {
+        flags = gyre_in_cycle ? GYRE_RING_CYCLE : 0u;
+        head = gyre_in_head;
+        if (gyre_in_tail == gyre_in_head) {
+            gyre_in_tail = gyre_load(gyre_lines[gyre_in_line + GYRE_LINE_TAIL]); /* A1, as below */
+        }
+        return gyre_in_tail != gyre_in_head;
     }
     gyre_InRing ring = gyre_in_ring(gyre_source);
     flags = ring.flags;
@@ -257,20 +334,29 @@ bool gyre_look_at_source(out uint flags, out uint head)
 /* The head of the link just looked at. */
 void gyre_claim_link(uint head)
 {
-    gyre_InRing ring = gyre_in_ring(gyre_source);
-    gyre_taken = gyre_source;
-    gyre_source = gyre_source + 1u < gyre_routes.sources ? gyre_source + 1u : 0u;
+    if (GYRE_ONE_IN) {
+        gyre_input_slot = gyre_in_slots + (head & (gyre_in_size - 1u));
+    } else {
+        gyre_InRing ring = gyre_in_ring(gyre_source);
+        gyre_taken = gyre_source;
+        gyre_source = gyre_source + 1u < gyre_sources ? gyre_source + 1u : 0u;
+        gyre_input_slot = ring.slots + (head & (ring.size - 1u));
+    }
     gyre_lane = GYRE_LANE_LINK;
     gyre_head = head;
-    gyre_input_slot = ring.slots + (head & (ring.size - 1u));
     gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
 }
 
 /* R3: gives the slot back; pairs with A4 in gyre_look_at_rooms(). */
 void gyre_leave_source(uint done)
 {
-    gyre_store(gyre_lines[gyre_in_ring(gyre_taken).line + GYRE_LINE_HEAD], gyre_head);
-    gyre_store(gyre_mirror[gyre_routes.mirror_in + gyre_group * gyre_routes.mirror_stride + gyre_taken], gyre_head);
+    if (GYRE_ONE_IN) {
+        gyre_in_head = gyre_head;
+        gyre_store(gyre_lines[gyre_in_line + GYRE_LINE_HEAD], gyre_head);
+    } else {
+        gyre_store(gyre_lines[gyre_in_ring(gyre_taken).line + GYRE_LINE_HEAD], gyre_head);
+        gyre_store(gyre_mirror[gyre_routes.mirror_in + gyre_group * gyre_routes.mirror_stride + gyre_taken], gyre_head);
+    }
     gyre_linked += done;
     gyre_linked_failed += done * gyre_failed;
 }
@@ -291,7 +377,7 @@ void gyre_fetch()
  * Bands of priority first; among equals host and links take turns, and the links among themselves. */
 uint gyre_await_linked(out bvec4 holds, out uint head, out uint reason)
 {
-    uint sources = GYRE_TAKES_LINKS ? gyre_routes.sources : 0u;
+    uint sources = GYRE_TAKES_LINKS ? gyre_sources : 0u;
     uint turns = min(max(GYRE_LIVE ? gyre_idle_polls : 0u, sources), gyre_fuel);
     uint left = turns;
     uint command = GYRE_COMMAND_RUN;
@@ -314,7 +400,9 @@ uint gyre_await_linked(out bvec4 holds, out uint head, out uint reason)
         if (enters || linked || command != GYRE_COMMAND_RUN || left == 0u || (blocked && turns - left >= sources)) {
             break;
         }
-        gyre_source = gyre_source + 1u < sources ? gyre_source + 1u : 0u;
+        if (GYRE_TAKES_LINKS && !GYRE_ONE_IN) {
+            gyre_source = gyre_source + 1u < sources ? gyre_source + 1u : 0u;
+        }
         left -= 1u;
     }
     gyre_fuel -= turns - left;
@@ -326,13 +414,71 @@ uint gyre_await_linked(out bvec4 holds, out uint head, out uint reason)
     reason = gyre_left == 0u ? GYRE_EXIT_BUDGET : reason;
     reason = gyre_fuel == 0u ? GYRE_EXIT_FUEL : reason;
     if (enters && linked) {
-        gyre_InRing ring = gyre_in_ring(gyre_source);
-        uint info = gyre_input_slots[ring.slots + (head & (ring.size - 1u))].header.info;
+        uint slot = gyre_in_slots + (head & (gyre_in_size - 1u));
+        if (!GYRE_ONE_IN) {
+            gyre_InRing ring = gyre_in_ring(gyre_source);
+            slot = ring.slots + (head & (ring.size - 1u));
+        }
+        uint info = gyre_input_slots[slot].header.info;
         uint lane = holds.w ? 3u : holds.z ? 2u : holds.y ? 1u : 0u;
         uint band = (info >> GYRE_INFO_PRIORITY_SHIFT & 0xffu) / (256u / GYRE_LANES);
         linked = band > lane || (band == lane && gyre_from == GYRE_FROM_HOST);
     }
     return linked ? GYRE_FROM_LINK : enters ? GYRE_FROM_HOST : GYRE_FROM_NOBODY;
+}
+
+/* ---- a residency ---- */
+
+/* In every invocation. */
+void gyre_find_links()
+{
+    if (GYRE_FORWARDS) {
+        gyre_ports = gyre_routes.ports;
+    }
+    if (GYRE_ONE_OUT && gyre_ports != 0u) {
+        gyre_OutRing ring = gyre_out_ring(0u);
+        gyre_out_line = ring.line;
+        gyre_out_slots = ring.slots / gyre_output_stride;
+        gyre_out_size = ring.size;
+    }
+}
+
+void gyre_begin_links()
+{
+    gyre_number_before = gyre_local[gyre_group].number;
+    if (GYRE_TAKES_LINKS) {
+        gyre_sources = gyre_routes.sources;
+        gyre_begun = gyre_local[gyre_group].begun;
+        gyre_source = gyre_local[gyre_group].source;
+        gyre_source = gyre_source < gyre_sources ? gyre_source : 0u;
+    }
+    if (GYRE_ONE_IN && gyre_sources != 0u) {
+        gyre_InRing ring = gyre_in_ring(0u);
+        gyre_in_line = ring.line;
+        gyre_in_slots = ring.slots;
+        gyre_in_size = ring.size;
+        gyre_in_head = gyre_load(gyre_lines[gyre_in_line + GYRE_LINE_HEAD]);
+        gyre_in_tail = gyre_in_head;
+        gyre_in_cycle = (ring.flags & GYRE_RING_CYCLE) != 0u;
+    }
+    if (GYRE_ONE_OUT && gyre_ports != 0u) {
+        gyre_out_tail = gyre_load(gyre_lines[gyre_out_line + GYRE_LINE_TAIL]);
+        gyre_out_cycle = (gyre_out_ring(0u).flags & GYRE_RING_CYCLE) != 0u;
+    }
+    if (GYRE_FORWARDS && !GYRE_ONE_OUT && GYRE_CUTS) {
+        gyre_settle_journal(gyre_arena[gyre_journal_at()]);
+    }
+}
+
+/* The host looks when the submission has ended. */
+void gyre_end_links()
+{
+    if (GYRE_ONE_IN && gyre_sources != 0u) {
+        gyre_store(gyre_mirror[gyre_routes.mirror_in], gyre_in_head);
+    }
+    if (GYRE_ONE_OUT && gyre_ports != 0u) {
+        gyre_store(gyre_mirror[gyre_routes.mirror_out], gyre_out_tail);
+    }
 }
 
 #endif

@@ -62,6 +62,13 @@ layout(std430, set = 0, binding = GYRE_BINDING_OUTPUT) GYRE_SHARED_BLOCK buffer 
 layout(std430, set = 0, binding = GYRE_BINDING_OUTPUT) readonly GYRE_SHARED_BLOCK buffer gyre_OutputWords {
     uint gyre_output_words[];
 };
+/* What the host reads: the same unless GYRE_OUT lies in a link. */
+layout(std430, set = 0, binding = GYRE_BINDING_ANSWERS) GYRE_SHARED_BLOCK buffer gyre_AnswerBlock {
+    gyre_OutputSlot gyre_answer_slots[];
+};
+layout(std430, set = 0, binding = GYRE_BINDING_ANSWERS) GYRE_SHARED_BLOCK buffer gyre_AnswerWords {
+    uint gyre_answer_words[];
+};
 layout(std430, set = 0, binding = GYRE_BINDING_LOCAL) GYRE_SHARED_BLOCK buffer gyre_LocalBlock {
     gyre_LocalLine gyre_local[];
 };

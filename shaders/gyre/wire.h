@@ -13,7 +13,8 @@
  *   binding 1  status    device  gyre_StatusLine, GYRE_CHAIN_MAX gyre_Exit records
  *   binding 2  input     host    what GYRE_IN lies in: the rings of binding 7, or with links in
  *                                the arena of binding 8
- *   binding 3  output    device  output_size slots
+ *   binding 3  output    device  what GYRE_OUT lies in: the ring of binding 11, or with a single
+ *                                link out of the kernel in the arena of binding 8
  *   binding 4  local     device  (never mapped) gyre_LocalLine
  *   binding 5  state     device  (never mapped) two copies of GYRE_STATE, seen also as words
  *   binding 6  indirect  device  group counts of the chained dispatches
@@ -21,6 +22,7 @@
  *   binding 8  arena     device  (never mapped) the links of all kernels: ring lines, slots,
  *                                journals, and a slot per workgroup that takes links
  *   binding 9  routes    host    between submissions: gyre_Routes and its tables
+ *   binding 11 answers   device  output_size slots
  *   binding 10 mirror    device  what the host must know of the links: gyre_MirrorOut,
  * gyre_MirrorIn
  *
@@ -52,7 +54,8 @@
 #define GYRE_BINDING_ARENA 8
 #define GYRE_BINDING_ROUTES 9
 #define GYRE_BINDING_MIRROR 10
-#define GYRE_BINDING_COUNT 11
+#define GYRE_BINDING_ANSWERS 11
+#define GYRE_BINDING_COUNT 12
 
 /* Specialisation constants of the engine; a user's own may have any id below. */
 #define GYRE_SPEC_VERSION 2000
@@ -73,6 +76,9 @@
 /* What a kernel is made for. */
 #define GYRE_LINKS_IN 1u  /* it takes messages from links as well */
 #define GYRE_LINKS_OUT 2u /* it sends some */
+/* For a kernel of one workgroup, which need not look into the tables for each message. */
+#define GYRE_LINKS_ONE_IN 4u  /* all from one ring */
+#define GYRE_LINKS_ONE_OUT 8u /* all to one ring at port 0, one send to a message; GYRE_OUT lies in it */
 
 /* Quirks of a driver that the shader works around. */
 #define GYRE_QUIRK_LOOPS_CUT \
@@ -304,7 +310,8 @@ struct gyre_Routes {
     gyre_word journal;       /* of workgroup 0, in words of the arena */
     gyre_word journal_words;
     gyre_word hand; /* slot of workgroup 0 for what the host sent, as an index in binding 2 */
-    gyre_word reserved[3];
+    gyre_word scratch; /* slot for GYRE_OUT while nothing is linked, as an index in binding 3 */
+    gyre_word reserved[2];
 };
 GYRE_WIRE_SIZE(gyre_Routes, 64)
 
