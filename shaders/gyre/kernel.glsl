@@ -120,6 +120,8 @@ uint gyre_away(uint command);
 bool gyre_has_room();
 bvec4 gyre_look();
 uint gyre_output_slot_of(uint index);
+uint gyre_answers();
+bool gyre_may_be_dropped();
 
 bool gyre_leads()
 {
@@ -166,7 +168,7 @@ bool gyre_workgroup_is_whole()
         }
         gyre_synchronize();
         whole = gyre_shared_cut == 0u;
-    } else {
+    } else if (!gyre_is_quiet()) {
         gyre_fence();
     }
     return whole;
@@ -247,14 +249,16 @@ void gyre_publish(uint done, uint answers)
     if (done * answers != 0u) {
         gyre_store(gyre_answer_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
     }
-    gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
+    if (!gyre_is_quiet()) {
+        gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
+    }
     if (GYRE_FORWARDS) {
         gyre_publish_links(done * (gyre_failed != 0u ? 0u : gyre_entries));
     }
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. Not before its answers are there, or the message looks
      * silent to a host that is watching. (Drivers that cut loops run on processors that keep the order, and take a fence of
      * the leader's alone for a meeting.) */
-    if (GYRE_LIVE && !GYRE_CUTS) {
+    if (GYRE_LIVE && !GYRE_CUTS && !gyre_is_quiet()) {
         gyre_fence();
     }
     if (GYRE_TAKES_LINKS && gyre_lane == GYRE_LANE_LINK) {
@@ -314,6 +318,9 @@ bool gyre_finish()
     bool whole = gyre_workgroup_is_whole();
     if (GYRE_CUTS && !whole) {
         return false;
+    }
+    if (GYRE_ONE_OUT && gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
+        gyre_out_tail += gyre_entries; /* in every invocation */
     }
     if (gyre_leads()) {
         gyre_publish(gyre_hand == GYRE_HAND_MESSAGE ? 1u : 0u, gyre_failed != 0u ? 1u : gyre_answers());
@@ -475,6 +482,7 @@ uint gyre_decide_linked()
         gyre_fuel -= 1u;
         gyre_room -= GYRE_FORWARDS ? 1u : 0u;
         gyre_cycle_room -= GYRE_FORWARDS ? 1u : 0u;
+        gyre_streak = from == GYRE_FROM_LINK ? gyre_look_ahead() : 0u;
     }
     return from == GYRE_FROM_HOST && reason == 0u && !whole ? GYRE_EXIT_IDLE : reason;
 }
@@ -516,6 +524,7 @@ void gyre_share_decision()
         gyre_shared_output = gyre_output_slot;
         if (GYRE_TAKES_LINKS) {
             gyre_shared_from = gyre_from;
+            gyre_shared_streak = gyre_streak;
         }
     }
     gyre_synchronize();
@@ -525,6 +534,7 @@ void gyre_share_decision()
     gyre_output_slot = gyre_shared_output;
     if (GYRE_TAKES_LINKS) {
         gyre_from = gyre_shared_from;
+        gyre_streak = gyre_shared_streak;
     }
 }
 
@@ -564,13 +574,17 @@ bool gyre_receive()
         gyre_over = !gyre_finish();
     }
     if (!(GYRE_CUTS && gyre_over)) {
-        if (gyre_leads()) {
-            gyre_goes_on = 0u;
-            gyre_decide();
-        }
-        gyre_share_decision();
-        if (GYRE_TAKES_LINKS && gyre_goes_on != 0u && gyre_from == GYRE_FROM_HOST) {
-            gyre_fetch();
+        if (GYRE_ONE_IN && gyre_streak != 0u) {
+            gyre_take_next();
+        } else {
+            if (gyre_leads()) {
+                gyre_goes_on = 0u;
+                gyre_decide();
+            }
+            gyre_share_decision();
+            if (GYRE_TAKES_LINKS && gyre_goes_on != 0u && gyre_from == GYRE_FROM_HOST) {
+                gyre_fetch();
+            }
         }
         gyre_take();
         gyre_over = gyre_goes_on == 0u;
@@ -845,6 +859,7 @@ void gyre_refuse()
 /* No loop in here: it must hold when the driver cuts them all. */
 void gyre_end()
 {
+    gyre_streak = 0u;
     bool whole = gyre_finish();
     if (gyre_leads()) {
         if (gyre_stamped == 0u) {

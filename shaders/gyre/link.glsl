@@ -23,6 +23,7 @@
 
 shared uint gyre_shared_entries;
 shared uint gyre_shared_from;
+shared uint gyre_shared_streak;
 
 /* The same in every invocation. */
 uint gyre_entries = 0u;  /* in the journal, of the message in hand */
@@ -30,9 +31,13 @@ uint gyre_forwards = 0u; /* of gyre_sends, those to links */
 uint gyre_key = 0u;      /* of what is sent, */
 bool gyre_key_set = false; /* if it is not that of the message in hand */
 uint gyre_ports = 0u;
+uint gyre_streak = 0u; /* messages to come of the one ring in, before the leader looks around again */
+uint gyre_in_slots = 0u;
+uint gyre_in_size = 1u;
 uint gyre_out_line = 0u; /* of the one ring out */
 uint gyre_out_slots = 0u;
 uint gyre_out_size = 1u;
+uint gyre_out_tail = 0u;
 
 /* The leader's. */
 uint gyre_room = 0u;       /* messages to claim before the rings must be looked at again */
@@ -48,11 +53,8 @@ bool gyre_unpublished = false;
 uint gyre_sources = 0u;
 /* Of the one ring in, and of the one out. */
 uint gyre_in_line = 0u;
-uint gyre_in_slots = 0u;
-uint gyre_in_size = 1u;
 uint gyre_in_head = 0u;
 uint gyre_in_tail = 0u;
-uint gyre_out_tail = 0u;
 bool gyre_in_cycle = false;
 bool gyre_out_cycle = false;
 
@@ -129,10 +131,6 @@ void gyre_look_at_rooms()
 /* Where GYRE_OUT lies: it has room for one more, or nothing is linked any more. */
 uint gyre_slot_for_out()
 {
-    if (gyre_local_count > 1u) {
-        /* The leader knows the tail; the line has it, too, for all of it is published by now. */
-        gyre_out_tail = gyre_load(gyre_lines[gyre_out_line + GYRE_LINE_TAIL]);
-    }
     return gyre_ports != 0u ? gyre_out_slots + (gyre_out_tail & (gyre_out_size - 1u)) : gyre_routes.scratch;
 }
 
@@ -294,8 +292,7 @@ void gyre_settle_journal(uint due)
 void gyre_publish_links(uint due)
 {
     if (GYRE_ONE_OUT) {
-        if (due != 0u) {
-            gyre_out_tail += 1u;
+        if (gyre_ports != 0u && gyre_streak == 0u) {
             gyre_store(gyre_lines[gyre_out_line + GYRE_LINE_TAIL], gyre_out_tail); /* R2, as above */
         }
         return;
@@ -347,12 +344,54 @@ void gyre_claim_link(uint head)
     gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
 }
 
+/* How many more of the one ring in can be taken in a row: they are there, and so is the room for what they send. What a
+ * driver may drop in the middle of a message is taken one by one. */
+uint gyre_look_ahead()
+{
+    if (!GYRE_ONE_IN || gyre_may_be_dropped()) {
+        return 0u;
+    }
+    uint most = min(gyre_submission.streak + 1u, gyre_in_tail - gyre_head);
+    most = min(most, min(gyre_left, gyre_fuel));
+    most = min(most, (gyre_output_size - (gyre_output_tail - gyre_output_head)) / gyre_max_sends);
+    if (GYRE_FORWARDS) {
+        uint kept = gyre_in_cycle ? 0u : 1u;
+        most = min(most, min(gyre_room, gyre_cycle_room - min(gyre_cycle_room, kept)));
+    }
+    return most - min(most, 1u);
+}
+
+/* The next one of a streak: all invocations know where it is. */
+void gyre_take_next()
+{
+    gyre_streak -= 1u;
+    gyre_input_slot = gyre_in_slots + ((gyre_input_slot - gyre_in_slots + 1u) & (gyre_in_size - 1u));
+    uint first = gyre_group * gyre_output_size;
+    uint answers = gyre_failed != 0u ? 1u : gyre_answers();
+    gyre_output_slot = first + ((gyre_output_slot - first + answers) & (gyre_output_size - 1u));
+    gyre_claim_flags = 0u;
+    if (gyre_leads()) {
+        gyre_fuel -= 1u;
+        gyre_room -= GYRE_FORWARDS ? 1u : 0u;
+        gyre_cycle_room -= GYRE_FORWARDS ? 1u : 0u;
+    }
+}
+
+/* Within a streak nothing is published but answers that a watching host could take. */
+bool gyre_is_quiet()
+{
+    bool answered = gyre_failed != 0u || gyre_answers() != 0u;
+    return GYRE_ONE_IN && gyre_streak != 0u && !(GYRE_LIVE && answered);
+}
+
 /* R3: gives the slot back; pairs with A4 in gyre_look_at_rooms(). */
 void gyre_leave_source(uint done)
 {
     if (GYRE_ONE_IN) {
         gyre_in_head = gyre_head;
-        gyre_store(gyre_lines[gyre_in_line + GYRE_LINE_HEAD], gyre_head);
+        if (gyre_streak == 0u) {
+            gyre_store(gyre_lines[gyre_in_line + GYRE_LINE_HEAD], gyre_head);
+        }
     } else {
         gyre_store(gyre_lines[gyre_in_ring(gyre_taken).line + GYRE_LINE_HEAD], gyre_head);
         gyre_store(gyre_mirror[gyre_routes.mirror_in + gyre_group * gyre_routes.mirror_stride + gyre_taken], gyre_head);
@@ -432,6 +471,11 @@ uint gyre_await_linked(out bvec4 holds, out uint head, out uint reason)
 /* In every invocation. */
 void gyre_find_links()
 {
+    if (GYRE_ONE_IN && gyre_routes.sources != 0u) {
+        gyre_InRing ring = gyre_in_ring(0u);
+        gyre_in_slots = ring.slots;
+        gyre_in_size = ring.size;
+    }
     if (GYRE_FORWARDS) {
         gyre_ports = gyre_routes.ports;
     }
@@ -439,6 +483,7 @@ void gyre_find_links()
         gyre_OutRing ring = gyre_out_ring(0u);
         gyre_out_line = ring.line;
         gyre_out_slots = ring.slots / gyre_output_stride;
+        gyre_out_tail = gyre_load(gyre_lines[gyre_out_line + GYRE_LINE_TAIL]);
         gyre_out_size = ring.size;
     }
 }
@@ -455,14 +500,11 @@ void gyre_begin_links()
     if (GYRE_ONE_IN && gyre_sources != 0u) {
         gyre_InRing ring = gyre_in_ring(0u);
         gyre_in_line = ring.line;
-        gyre_in_slots = ring.slots;
-        gyre_in_size = ring.size;
         gyre_in_head = gyre_load(gyre_lines[gyre_in_line + GYRE_LINE_HEAD]);
         gyre_in_tail = gyre_in_head;
         gyre_in_cycle = (ring.flags & GYRE_RING_CYCLE) != 0u;
     }
     if (GYRE_ONE_OUT && gyre_ports != 0u) {
-        gyre_out_tail = gyre_load(gyre_lines[gyre_out_line + GYRE_LINE_TAIL]);
         gyre_out_cycle = (gyre_out_ring(0u).flags & GYRE_RING_CYCLE) != 0u;
     }
     if (GYRE_FORWARDS && !GYRE_ONE_OUT && GYRE_CUTS) {
@@ -470,10 +512,18 @@ void gyre_begin_links()
     }
 }
 
-/* The host looks when the submission has ended. */
+/* What a streak has not published yet. The host looks at the mirrors when the submission has ended. */
 void gyre_end_links()
 {
+    if (GYRE_ONE_IN) {
+        gyre_fence();
+        gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
+    }
+    if (GYRE_ONE_OUT && gyre_ports != 0u) {
+        gyre_store(gyre_lines[gyre_out_line + GYRE_LINE_TAIL], gyre_out_tail);
+    }
     if (GYRE_ONE_IN && gyre_sources != 0u) {
+        gyre_store(gyre_lines[gyre_in_line + GYRE_LINE_HEAD], gyre_in_head);
         gyre_store(gyre_mirror[gyre_routes.mirror_in], gyre_in_head);
     }
     if (GYRE_ONE_OUT && gyre_ports != 0u) {

@@ -189,7 +189,8 @@ struct gyre_Submission {
     gyre_word kernel_low;
     gyre_word kernel_high;
     gyre_word max_hops;
-    gyre_word reserved[20];
+    gyre_word streak; /* messages of a link to take at most without looking around */
+    gyre_word reserved[19];
 };
 GYRE_WIRE_SIZE(gyre_Submission, 128)
 
