@@ -62,7 +62,10 @@ static int type_rank(const char *type)
 static void find_family(const struct vk_instance *vk, struct candidate *candidate)
 {
     VkQueueFamilyProperties families[64];
-    uint32_t count = LENGTH(families);
+    uint32_t count = 0;
+    /* Asked for more than it has, SwiftShader makes copies and does not say how many are real. */
+    vk->GetPhysicalDeviceQueueFamilyProperties(candidate->physical, &count, NULL);
+    count = count < LENGTH(families) ? count : LENGTH(families);
     vk->GetPhysicalDeviceQueueFamilyProperties(candidate->physical, &count, families);
     bool alone = false;
     for (uint32_t i = 0; i < count; ++i) {

@@ -18,7 +18,9 @@ typedef struct gyre_compiler gyre_compiler; /* gyre/compiler.h */
 
 /* Whether a kernel sees messages that were sent after its submission. */
 typedef enum gyre_visibility {
-    GYRE_VISIBILITY_AUTO = 0, /* LIVE where a probe saw it work, else STRICT */
+    /* LIVE where a probe saw it work, else STRICT. A kernel whose submissions keep missing what was
+     * sent meanwhile drops LIVE all the same: see gyre_stats.live. */
+    GYRE_VISIBILITY_AUTO = 0,
     GYRE_VISIBILITY_STRICT = 1,
     GYRE_VISIBILITY_LIVE =
         2, /* asked for; refused with GYRE_ERROR_UNSUPPORTED where the probe says no */

@@ -85,10 +85,12 @@ void main()
     } else if (question == CROWD) {
         discover_occupancy();
     } else if (question == OVERLAP) {
-        atomicExchange(local.present[own * 32u], round);
+        // One of two dispatches, or (in a test of the probe itself) of two workgroups.
+        uint self = own + gl_WorkGroupID.x & 1u;
+        atomicExchange(local.present[self * 32u], round);
         for (uint i = 0u; i < bound; ++i) {
-            if (atomicAdd(local.present[(1u - own) * 32u], 0u) == round) {
-                to_host.met[own] = round;
+            if (atomicAdd(local.present[(self ^ 1u) * 32u], 0u) == round) {
+                to_host.met[self] = round;
                 break;
             }
         }
