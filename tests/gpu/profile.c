@@ -85,6 +85,8 @@ Test(profile, the_probe_for_overlap_tells_together_from_one_by_one)
         ok(probe_submit(&probe, &probe.line, &question, 2));
         ok(probe_await(&probe, &probe.line));
         together = answer->met[0] == question.round && answer->met[1] == question.round;
+        /* On a busy machine the second thread of the pool comes late. */
+        question.bound = question.bound < 3000000 ? question.bound * 2 : question.bound;
     }
     for (uint32_t own = 0; own < 2; ++own) {
         question.round += 1;
@@ -194,20 +196,27 @@ static bool same(const gyre_profile *a, const gyre_profile *b)
            memcmp(a->memory_types, b->memory_types, sizeof a->memory_types) == 0;
 }
 
+/* In turns, the best of each: the machine may be busy. */
 Test(profile_file, is_taken_the_next_time_and_measured_again_if_asked)
 {
     struct rig rig;
     gyre_profile first = measure(&rig, folder, 0);
     cr_assert(first.live && !first.cached);
-    gyre_profile second = measure(&rig, folder, 0);
-    cr_assert(second.cached && same(&first, &second));
-    cr_assert(second.relaunch_ns > 0 && second.relaunch_ns != first.relaunch_ns);
-    cr_assert(second.probe_ns < first.probe_ns, "%llu ns, at first %llu",
-              (unsigned long long)second.probe_ns, (unsigned long long)first.probe_ns);
-    gyre_profile again = measure(&rig, folder, GYRE_RUNTIME_PROBE);
-    cr_assert(!again.cached && again.live);
-    gyre_profile last = measure(&rig, folder, 0);
-    cr_assert(last.cached && same(&again, &last));
+    uint64_t anew_ns = first.probe_ns;
+    uint64_t kept_ns = UINT64_MAX;
+    bool relaunch_is_fresh = false;
+    for (int i = 0; i < 5; ++i) {
+        gyre_profile anew = measure(&rig, folder, GYRE_RUNTIME_PROBE);
+        gyre_profile kept = measure(&rig, folder, 0);
+        cr_assert(!anew.cached && anew.live);
+        cr_assert(kept.cached && same(&anew, &kept) && kept.relaunch_ns > 0);
+        relaunch_is_fresh = relaunch_is_fresh || kept.relaunch_ns != anew.relaunch_ns;
+        anew_ns = anew.probe_ns < anew_ns ? anew.probe_ns : anew_ns;
+        kept_ns = kept.probe_ns < kept_ns ? kept.probe_ns : kept_ns;
+    }
+    cr_assert(relaunch_is_fresh);
+    cr_assert(kept_ns < anew_ns, "%llu ns if kept, %llu if not", (unsigned long long)kept_ns,
+              (unsigned long long)anew_ns);
 }
 
 Test(profile_file, is_not_made_where_nothing_is_to_be_kept)
