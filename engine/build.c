@@ -105,11 +105,12 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
     group->control = (void *)(control + sizeof(struct gyre_Submission) +
                               index * sizeof(struct gyre_ControlLine));
     group->status = (struct gyre_StatusBlock *)build->status.mapped + index;
-    struct gyre_HostLine *host = &group->control->host;
-    group->control->reader.output_head = first;
+    group->host = group->held ? &group->held->host : &group->control->host;
+    group->reader = group->held ? &group->held->reader : &group->control->reader;
+    group->reader->output_head = first;
     const struct spirv_info *info = &build->program.info;
     for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
-        host->input_tail[lane] = first;
+        group->host->input_tail[lane] = first;
         size_t lanes_before = (size_t)index * GYRE_LANES + lane;
         group->input[lane] = (struct ring_input){
             .slots = (unsigned char *)build->input.mapped +
@@ -120,7 +121,7 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
             .head = first,
             .write_combined = memory_is_write_combined(kernel->services.device,
                                                        kernel->services.profile->memory_to_device),
-            .tail_word = &host->input_tail[lane],
+            .tail_word = &group->host->input_tail[lane],
             .head_word = &group->status->line.input_head[lane],
         };
         group->acknowledged[lane] = first;
@@ -138,7 +139,7 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
         .size = build->output_slots,
         .head = first,
         .tail = first,
-        .head_word = &group->control->reader.output_head,
+        .head_word = &group->reader->output_head,
         .tail_word = &group->status->line.output_tail,
     };
 }
@@ -161,6 +162,12 @@ static gyre_result create_groups(struct gyre_kernel *kernel)
         return GYRE_ERROR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        if (kernel->services.blind) {
+            build->groups[i].held = calloc(1, sizeof *build->groups[i].held);
+            if (!build->groups[i].held) {
+                return GYRE_ERROR_NO_MEMORY;
+            }
+        }
         for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
             struct staging_entry **window =
                 calloc(build->input_slots, sizeof(struct staging_entry *));
@@ -599,6 +606,7 @@ void build_destroy(struct gyre_kernel *kernel)
         for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
             free(build->groups[i].window[lane]);
         }
+        free(build->groups[i].held);
     }
     free(build->groups);
     program_unload(&build->program);

@@ -18,6 +18,9 @@ struct candidate {
     VkPhysicalDeviceVulkan12Features features12;
     uint32_t family;
     uint32_t queue_count;
+    uint32_t timestamp_valid_bits;
+    uint32_t other_count;
+    uint32_t other_families[DEVICE_OTHER_FAMILIES_MAX];
     gyre_device_info info;
 };
 
@@ -59,7 +62,10 @@ static int type_rank(const char *type)
 static void find_family(const struct vk_instance *vk, struct candidate *candidate)
 {
     VkQueueFamilyProperties families[64];
-    uint32_t count = LENGTH(families);
+    uint32_t count = 0;
+    /* Asked for more than it has, SwiftShader makes copies and does not say how many are real. */
+    vk->GetPhysicalDeviceQueueFamilyProperties(candidate->physical, &count, NULL);
+    count = count < LENGTH(families) ? count : LENGTH(families);
     vk->GetPhysicalDeviceQueueFamilyProperties(candidate->physical, &count, families);
     bool alone = false;
     for (uint32_t i = 0; i < count; ++i) {
@@ -70,7 +76,15 @@ static void find_family(const struct vk_instance *vk, struct candidate *candidat
         if (candidate->queue_count == 0 || (compute_only && !alone)) {
             candidate->family = i;
             candidate->queue_count = families[i].queueCount;
+            candidate->timestamp_valid_bits = families[i].timestampValidBits;
             alone = compute_only;
+        }
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT && i != candidate->family &&
+            candidate->other_count < DEVICE_OTHER_FAMILIES_MAX) {
+            candidate->other_families[candidate->other_count] = i;
+            candidate->other_count += 1;
         }
     }
 }
@@ -397,32 +411,35 @@ bool device_has_capability(const struct device *device, uint32_t capability, con
 static gyre_result create_device(struct device *device, const struct candidate *candidate)
 {
     enable_features(device, candidate);
-    device->family = candidate->family;
-    device->queue_count = candidate->queue_count < DEVICE_QUEUES_MAX ? candidate->queue_count
-                                                                     : DEVICE_QUEUES_MAX;
     const float priorities[DEVICE_QUEUES_MAX] = {0.5f, 0.5f, 0.5f, 0.5f};
-    VkResult result =
-        VK(device->log, device->instance.CreateDevice(
-                            candidate->physical,
-                            &(VkDeviceCreateInfo){
-                                .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                                .pNext = &device->features,
-                                .queueCreateInfoCount = 1,
-                                .pQueueCreateInfos =
-                                    &(VkDeviceQueueCreateInfo){
-                                        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                        .queueFamilyIndex = device->family,
-                                        .queueCount = device->queue_count,
-                                        .pQueuePriorities = priorities,
-                                    },
-                            },
-                            NULL, &device->handle));
+    VkDeviceQueueCreateInfo queues[1 + DEVICE_OTHER_FAMILIES_MAX];
+    for (uint32_t i = 0; i <= device->other_count; ++i) {
+        queues[i] = (VkDeviceQueueCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+            .queueFamilyIndex = i == 0 ? device->family : device->other_families[i - 1],
+            .queueCount = i == 0 ? device->queue_count : 1,
+            .pQueuePriorities = priorities,
+        };
+    }
+    VkResult result = VK(device->log, device->instance.CreateDevice(
+                                          candidate->physical,
+                                          &(VkDeviceCreateInfo){
+                                              .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                              .pNext = &device->features,
+                                              .queueCreateInfoCount = 1 + device->other_count,
+                                              .pQueueCreateInfos = queues,
+                                          },
+                                          NULL, &device->handle));
     if (result != VK_SUCCESS) {
         return vk_to_result(result);
     }
     vk_load_device(&device->vk, device->handle);
     for (uint32_t i = 0; i < device->queue_count; ++i) {
         device->vk.vkGetDeviceQueue(device->handle, device->family, i, &device->queues[i]);
+    }
+    for (uint32_t i = 0; i < device->other_count; ++i) {
+        device->vk.vkGetDeviceQueue(device->handle, device->other_families[i], 0,
+                                    &device->other_queues[i]);
     }
     return GYRE_OK;
 }
@@ -443,11 +460,20 @@ static void remember(struct device *device, const struct candidate *candidate)
     device->physical = candidate->physical;
     device->limits = properties->limits;
     device->driver_id = candidate->driver.driverID;
-    device->driver_version = properties->driverVersion;
     device->mesa_version = read_mesa_version(candidate->driver.driverInfo);
-    device->vendor_id = properties->vendorID;
-    device->device_id = properties->deviceID;
-    memcpy(device->cache_uuid, properties->pipelineCacheUUID, sizeof device->cache_uuid);
+    device->identity = (struct device_identity){
+        .vendor_id = properties->vendorID,
+        .device_id = properties->deviceID,
+        .driver_version = properties->driverVersion,
+        .driver_id = (uint32_t)candidate->driver.driverID,
+    };
+    memcpy(device->identity.uuid, properties->pipelineCacheUUID, sizeof device->identity.uuid);
+    device->family = candidate->family;
+    device->queue_count = candidate->queue_count < DEVICE_QUEUES_MAX ? candidate->queue_count
+                                                                     : DEVICE_QUEUES_MAX;
+    device->timestamp_valid_bits = candidate->timestamp_valid_bits;
+    device->other_count = candidate->other_count;
+    memcpy(device->other_families, candidate->other_families, sizeof device->other_families);
     device->subgroup_size = candidate->properties11.subgroupSize;
     device->info = candidate->info;
     device->instance.GetPhysicalDeviceMemoryProperties(device->physical, &device->memory);

@@ -12,7 +12,17 @@
 
 #include "vk.h"
 
-#define DEVICE_QUEUES_MAX 4
+#define DEVICE_QUEUES_MAX 4         /* of the kernels' family */
+#define DEVICE_OTHER_FAMILIES_MAX 3 /* other families with compute: a queue each, to be probed */
+
+/* Which device under which driver: the key of what is kept on disk about them. */
+struct device_identity {
+    uint32_t vendor_id;
+    uint32_t device_id;
+    uint32_t driver_version;
+    uint32_t driver_id;
+    uint8_t uuid[VK_UUID_SIZE];
+};
 
 struct device {
     const struct log *log;
@@ -20,17 +30,18 @@ struct device {
     VkPhysicalDevice physical;
     VkDevice handle;
     struct VolkDeviceTable vk;
-    uint32_t family;
+    uint32_t family; /* of the kernels' queues */
     uint32_t queue_count;
     VkQueue queues[DEVICE_QUEUES_MAX];
+    uint32_t other_count; /* families that compute beside it; no kernel runs there */
+    uint32_t other_families[DEVICE_OTHER_FAMILIES_MAX];
+    VkQueue other_queues[DEVICE_OTHER_FAMILIES_MAX];
+    uint32_t timestamp_valid_bits; /* of `family` */
     VkPhysicalDeviceLimits limits;
     VkPhysicalDeviceMemoryProperties memory;
     VkDriverId driver_id;
-    uint32_t driver_version;
     uint32_t mesa_version; /* as VK_MAKE_API_VERSION; 0: not Mesa, or not told */
-    uint32_t vendor_id;
-    uint32_t device_id;
-    uint8_t cache_uuid[VK_UUID_SIZE];
+    struct device_identity identity;
     uint32_t subgroup_size;
     bool memory_model; /* vulkanMemoryModel with Device scope: kernels use it */
     gyre_device_info info;

@@ -52,6 +52,14 @@ struct group {
     uint32_t begun;                    /* gyre_Exit.claimed of the last residency */
     struct gyre_ControlLine *control;
     const struct gyre_StatusBlock *status;
+    struct gyre_HostLine *host; /* where we write: control's, or `held` */
+    struct gyre_ReaderLine *reader;
+    struct held_lines *held; /* with GYRE_RUNTIME_BLIND; residency_submit() passes them on */
+};
+
+struct held_lines {
+    struct gyre_HostLine host;
+    struct gyre_ReaderLine reader;
 };
 
 /* Made by launch on the worker's thread; immutable from LAUNCHED until destroyed. */
@@ -92,6 +100,7 @@ struct kernel_services {
     VkSemaphore go;
     uint64_t bound_ns;
     gyre_visibility visibility;
+    bool blind; /* what the host writes is held back until the next submission */
     atomic_uint_fast64_t *next_id;
 };
 
@@ -155,7 +164,10 @@ struct gyre_kernel {
     bool launching; /* from the start of launch until its warm-up has ended */
     gyre_result launch_result;
     struct build build;
-    bool live;
+    bool live;                     /* LIVE, unless dropped since */
+    const struct group *placed_in; /* first to get a message while its residency was still on */
+    uint64_t placed_ns;
+    uint32_t blind; /* submissions in a row that did not see what was placed meanwhile */
 
     struct staging staging;
     struct staging_entry *fresh; /* accepted in this call; its `added` is not set yet */
@@ -362,6 +374,9 @@ gyre_result residency_warm_up(struct gyre_kernel *kernel);
 
 /* Lock held, nothing in flight: what the kernel's state asks for next. */
 void residency_go_on(struct gyre_kernel *kernel);
+
+/* Lock held: a message was placed in this workgroup's window. */
+void residency_note_placed(struct gyre_kernel *kernel, const struct group *group);
 
 /* Lock held: tells the device. Heard at once in LIVE, not at all in STRICT; every submission begins
  * with RUN. */

@@ -73,24 +73,49 @@ static gyre_result allocate(struct device *device, struct buffer *buffer, uint32
     return device_check(device, result);
 }
 
-gyre_result buffer_create(struct device *device, struct buffer *buffer, VkDeviceSize size,
-                          VkBufferUsageFlags usage, uint32_t type)
+static gyre_result create(struct device *device, struct buffer *buffer, uint32_t type,
+                          const VkBufferCreateInfo *info)
 {
-    *buffer = (struct buffer){.size = size};
-    VkBufferCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = size,
-        .usage = usage | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
-        .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
-    };
+    *buffer = (struct buffer){.size = info->size};
     VkResult created =
-        VK(device->log, device->vk.vkCreateBuffer(device->handle, &info, NULL, &buffer->handle));
+        VK(device->log, device->vk.vkCreateBuffer(device->handle, info, NULL, &buffer->handle));
     gyre_result result = created == VK_SUCCESS ? allocate(device, buffer, type)
                                                : device_check(device, created);
     if (result != GYRE_OK) {
         buffer_destroy(device, buffer);
     }
     return result;
+}
+
+gyre_result buffer_create(struct device *device, struct buffer *buffer, VkDeviceSize size,
+                          VkBufferUsageFlags usage, uint32_t type)
+{
+    return create(device, buffer, type,
+                  &(VkBufferCreateInfo){
+                      .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                      .size = size,
+                      .usage = usage | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
+                      .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
+                  });
+}
+
+gyre_result buffer_create_for_families(struct device *device, struct buffer *buffer,
+                                       VkDeviceSize size, VkBufferUsageFlags usage, uint32_t type)
+{
+    uint32_t families[1 + DEVICE_OTHER_FAMILIES_MAX] = {device->family};
+    for (uint32_t i = 0; i < device->other_count; ++i) {
+        families[1 + i] = device->other_families[i];
+    }
+    return create(device, buffer, type,
+                  &(VkBufferCreateInfo){
+                      .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                      .size = size,
+                      .usage = usage | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
+                      .sharingMode = device->other_count ? VK_SHARING_MODE_CONCURRENT
+                                                         : VK_SHARING_MODE_EXCLUSIVE,
+                      .queueFamilyIndexCount = device->other_count ? 1 + device->other_count : 0,
+                      .pQueueFamilyIndices = families,
+                  });
 }
 
 void buffer_destroy(struct device *device, struct buffer *buffer)

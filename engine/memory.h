@@ -33,6 +33,10 @@ bool memory_is_write_combined(const struct device *device, uint32_t type);
  * undefined. */
 gyre_result buffer_create(struct device *device, struct buffer *buffer, VkDeviceSize size,
                           VkBufferUsageFlags usage, uint32_t type);
+
+/* The same, for queues of all families that the device was opened with, at once. */
+gyre_result buffer_create_for_families(struct device *device, struct buffer *buffer,
+                                       VkDeviceSize size, VkBufferUsageFlags usage, uint32_t type);
 void buffer_destroy(struct device *device, struct buffer *buffer);
 
 #endif

@@ -8,39 +8,17 @@
 
 #define BINDINGS_MAX 48
 
-/* The driver refuses foreign data by its header; some do it badly, so its identity is the file's
- * key too. */
-struct store_key {
-    uint32_t vendor_id;
-    uint32_t device_id;
-    uint32_t driver_version;
-    uint32_t driver_id;
-    uint8_t uuid[VK_UUID_SIZE];
-};
-
-static struct store_key key_of(const struct device *device)
-{
-    struct store_key key = {
-        .vendor_id = device->vendor_id,
-        .device_id = device->device_id,
-        .driver_version = device->driver_version,
-        .driver_id = (uint32_t)device->driver_id,
-    };
-    for (size_t i = 0; i < VK_UUID_SIZE; ++i) {
-        key.uuid[i] = device->cache_uuid[i];
-    }
-    return key;
-}
-
 gyre_result pipeline_store_open(struct device *device, struct pipeline_store *store,
                                 const char *directory)
 {
     *store = (struct pipeline_store){.directory = cache_directory(device->log, directory)};
-    struct store_key key = key_of(device);
-    snprintf(store->name, sizeof store->name, "pipelines-%08x-%08x-%u.bin", key.vendor_id,
-             key.device_id, key.driver_id);
+    /* The driver refuses foreign data by its header; some do it badly, so its identity is the
+     * file's key too. */
+    const struct device_identity *key = &device->identity;
+    snprintf(store->name, sizeof store->name, "pipelines-%08x-%08x-%u.bin", key->vendor_id,
+             key->device_id, key->driver_id);
     size_t size = 0;
-    void *data = cache_load(device->log, store->directory, store->name, &key, sizeof key, &size);
+    void *data = cache_load(device->log, store->directory, store->name, key, sizeof *key, &size);
     VkPipelineCacheCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
         .initialDataSize = data ? size : 0,
@@ -65,8 +43,8 @@ void pipeline_store_keep(struct device *device, struct pipeline_store *store)
     void *data = malloc(size ? size : 1);
     if (data && device->vk.vkGetPipelineCacheData(device->handle, store->cache, &size, data) ==
                     VK_SUCCESS) {
-        struct store_key key = key_of(device);
-        cache_store(device->log, store->directory, store->name, &key, sizeof key, data, size);
+        cache_store(device->log, store->directory, store->name, &device->identity,
+                    sizeof device->identity, data, size);
         store->kept = size;
     }
     free(data);

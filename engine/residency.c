@@ -17,6 +17,11 @@
 
 #define FIRST_BUDGET 256u
 #define STREAK_MOST 31u
+
+/* Submissions in a row that looked for messages, and did not see those that came: then LIVE does
+ * not work, whatever the probe says. One may have left just before. */
+#define BLIND_MOST 8u
+
 #define POLLS_TO_JUDGE 64u
 #define POLL_PS 10000u /* a first guess, until a submission has done nothing but poll */
 
@@ -26,15 +31,22 @@ static uint32_t default_fuel(const struct gyre_kernel *kernel)
     return limit ? limit / CUT_SHARE + 1 : FUEL_UNLIMITED;
 }
 
+static uint64_t idle_ns(const struct gyre_kernel *kernel)
+{
+    return kernel->params.idle_ns ? kernel->params.idle_ns : kernel->services.profile->relaunch_ns;
+}
+
 static uint32_t idle_polls(const struct gyre_kernel *kernel)
 {
-    if (kernel->links) {
+    if (!kernel->live) {
+        return 1; /* STRICT does not poll; a kernel whose LIVE was dropped polls in vain */
+    }
+    if (kernel->links && !kernel->services.profile->overlap_queue) {
         return 1; /* those at the other ends want the device */
     }
-    uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns
-                                              : kernel->services.profile->relaunch_ns;
-    uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
-                     idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
+    uint64_t for_ns = idle_ns(kernel);
+    uint64_t polls = for_ns / kernel->poll_ps * 1000 +
+                     for_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
     return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
 }
 
@@ -78,7 +90,19 @@ void residency_command(struct gyre_kernel *kernel, uint32_t command)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         /* Relaxed: it carries no data; the device acts on it whenever it comes. */
-        shared_store_relaxed(&kernel->build.groups[i].control->host.command, command);
+        shared_store_relaxed(&kernel->build.groups[i].host->command, command);
+    }
+}
+
+/* GYRE_RUNTIME_BLIND: what was held back becomes visible. */
+static void pass_held_lines_on(struct gyre_kernel *kernel)
+{
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        if (group->held) {
+            group->control->host = group->held->host;
+            group->control->reader = group->held->reader;
+        }
     }
 }
 
@@ -113,6 +137,7 @@ static void fill_submission(struct gyre_kernel *kernel)
         }
         window->output_head = group->output.head;
     }
+    pass_held_lines_on(kernel);
     if (memory_is_write_combined(kernel->services.device,
                                  kernel->services.profile->memory_to_device)) {
         shared_drain_write_combining();
@@ -128,6 +153,7 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
     kernel->strikes = kernel->refilled ? 0 : kernel->strikes;
     kernel->refilled = false;
     kernel->in_flight = true;
+    kernel->placed_in = NULL;
     kernel->submitted_ns = base_now_ns();
     kernel->stats.submissions += 1;
     gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried,
@@ -299,6 +325,67 @@ static uint64_t seen_live(const struct gyre_kernel *kernel)
     return seen;
 }
 
+/* Whether the workgroup's residency has left, as far as the host can tell. Relaxed: if the word
+ * comes late, a submission counts as blind that was not, and one in a row is not enough. */
+static bool has_left(const struct gyre_kernel *kernel, const struct group *group)
+{
+    const struct gyre_Exit *exits = group->status->exits;
+    uint32_t idle = kernel->serial << 8 | GYRE_EXIT_IDLE;
+    for (uint32_t link = 0; link < kernel->params.chain; ++link) {
+        if (shared_load_relaxed(&exits[link].stamp) == idle) {
+            return true;
+        }
+    }
+    return shared_load_relaxed(&exits[kernel->params.chain - 1].stamp) >> 8 == kernel->serial;
+}
+
+/* Whether the last thing that it did was to look for messages, to no avail: until it had enough, or
+ * until it was out of fuel. */
+static bool looked_in_vain(const struct gyre_kernel *kernel, const struct group *group)
+{
+    const struct gyre_Exit *last = NULL;
+    for (uint32_t link = 0; link < kernel->params.chain; ++link) {
+        const struct gyre_Exit *exit = &group->status->exits[link];
+        last = exit->began == kernel->serial ? exit : last;
+    }
+    uint32_t serial = kernel->serial << 8;
+    return last && (last->stamp == (serial | GYRE_EXIT_IDLE) ||
+                    (last->stamp == (serial | GYRE_EXIT_FUEL) && last->messages == 0));
+}
+
+void residency_note_placed(struct gyre_kernel *kernel, const struct group *group)
+{
+    if (!has_left(kernel, group)) { /* one that has could not see it */
+        kernel->placed_in = group;
+        kernel->placed_ns = base_now_ns();
+    }
+}
+
+/* A submission that looked in vain to its end, though there was something for at least half of the
+ * time for which it looks, is blind. */
+static void judge_sight(struct gyre_kernel *kernel, uint64_t seen, uint64_t ended_ns)
+{
+    if (!kernel->live) {
+        return;
+    }
+    if (seen > 0) {
+        kernel->blind = 0;
+        return;
+    }
+    bool looked = kernel->placed_in && looked_in_vain(kernel, kernel->placed_in) &&
+                  ended_ns - kernel->placed_ns >= idle_ns(kernel) / 2;
+    kernel->blind += looked;
+    if (kernel->blind < BLIND_MOST) {
+        return;
+    }
+    kernel->live = false;
+    log_say(
+        kernel->services.log, GYRE_LOG_WARNING,
+        "kernel %s: LIVE is dropped: %u submissions in a row did not see the messages that came "
+        "while they ran; from now on, as with STRICT, a message waits for the next submission",
+        kernel->id, kernel->blind);
+}
+
 /* Fuel so that the driver's cut comes seldom: a message that it hits is worked on twice. */
 static void adapt_fuel(struct gyre_kernel *kernel, const struct outcome *outcome)
 {
@@ -426,7 +513,9 @@ static void completed(struct carried *carried, gyre_result result)
         struct outcome outcome = account(kernel);
         route_account(kernel);
         answers_collect(kernel);
-        kernel->stats.live_seen += seen_live(kernel);
+        uint64_t seen = seen_live(kernel);
+        kernel->stats.live_seen += seen;
+        judge_sight(kernel, seen, kernel->submitted_ns + took_ns);
         adapt_fuel(kernel, &outcome);
         adapt_budget(kernel, &outcome, took_ns);
         adapt_polls(kernel, outcome.messages, outcome.looks, took_ns);

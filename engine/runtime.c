@@ -25,6 +25,7 @@ struct gyre_runtime {
     struct ticks_scale ticks;
     VkSemaphore go; /* signalled by the host only */
     gyre_visibility visibility;
+    bool blind; /* GYRE_RUNTIME_BLIND */
     const gyre_compiler *compiler;
     uint64_t bound_ns;
     uint64_t destroy_timeout_ns;
@@ -60,8 +61,14 @@ gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_device_info
 
 static gyre_result check_params(const struct log *log, const gyre_runtime_params *params)
 {
-    if (params->flags || params->reserved) {
-        return log_fail(log, GYRE_ERROR_INVALID, "flags and reserved must be 0");
+    if (params->flags & ~(uint32_t)(GYRE_RUNTIME_PROBE | GYRE_RUNTIME_BLIND)) {
+        return log_fail(log, GYRE_ERROR_INVALID,
+                        "flags 0x%x: there are GYRE_RUNTIME_PROBE and "
+                        "GYRE_RUNTIME_BLIND",
+                        params->flags);
+    }
+    if (params->reserved) {
+        return log_fail(log, GYRE_ERROR_INVALID, "reserved must be 0");
     }
     if (params->visibility < GYRE_VISIBILITY_AUTO || params->visibility > GYRE_VISIBILITY_LIVE) {
         return log_fail(log, GYRE_ERROR_INVALID, "no such visibility");
@@ -92,16 +99,24 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
 {
     gyre_result result = device_open(&runtime->device, &runtime->log, params->device);
     if (result == GYRE_OK) {
-        result = profile_measure(&runtime->device, &runtime->profile);
+        result = pipeline_store_open(&runtime->device, &runtime->store, params->cache_directory);
+    }
+    if (result == GYRE_OK) {
+        result = profile_open(&runtime->device,
+                              &(struct profile_request){
+                                  .directory = runtime->store.directory,
+                                  .anew = params->flags & GYRE_RUNTIME_PROBE,
+                                  .cache = runtime->store.cache,
+                              },
+                              &runtime->profile);
+        runtime->blind = params->flags & GYRE_RUNTIME_BLIND;
+        runtime->profile.live = runtime->profile.live || runtime->blind;
     }
     if (result == GYRE_OK && params->visibility == GYRE_VISIBILITY_LIVE && !runtime->profile.live) {
         result = log_fail(
             &runtime->log, GYRE_ERROR_UNSUPPORTED,
             "LIVE is not possible: %s does not see the host's writes while it runs; ask for STRICT or AUTO",
             runtime->device.info.name);
-    }
-    if (result == GYRE_OK) {
-        result = pipeline_store_open(&runtime->device, &runtime->store, params->cache_directory);
     }
     if (result == GYRE_OK) {
         result = create_go(runtime);
@@ -262,6 +277,7 @@ gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *
         .go = runtime->go,
         .bound_ns = runtime->bound_ns,
         .visibility = runtime->visibility,
+        .blind = runtime->blind,
         .next_id = &runtime->next_id,
     };
     gyre_result result = GYRE_OK;

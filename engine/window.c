@@ -91,6 +91,9 @@ static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane
                      },
                      entry->payload, entry->size);
     ring_input_publish(ring);
+    if (kernel->in_flight && kernel->live && !kernel->placed_in) {
+        residency_note_placed(kernel, group);
+    }
     entry->placed = ticks_now(kernel->services.ticks);
     if (entry == kernel->fresh) {
         entry->added = entry->placed;

@@ -13,17 +13,22 @@ static const char doc[] =
     "What was measured decides how kernels run: `live visibility` is whether a "
     "running shader sees what the host writes meanwhile, per memory type; "
     "`loop limit` is after how many iterations the driver ends loops by "
-    "itself; `relaunch` is what one submission costs.\n\n"
+    "itself; `relaunch` is what one submission costs; `overlap` is whether two "
+    "dispatches run at the same time. It is kept in the cache directory "
+    "($XDG_CACHE_HOME/gyre or ~/.cache/gyre) for this device, driver and "
+    "machine, but for `relaunch`, which is measured each time.\n\n"
     "With --json: {\"gyre\": version, \"devices\": [...], \"chosen\": index or "
     "null, \"profile\": {...} or null}.\n\n" COMMAND_EXIT_HELP;
 
 struct options {
     struct command_common common;
     bool json;
+    bool probe;
 };
 
 static const struct argp_option options_table[] = {
     {.name = "json", .key = 'j', .doc = "One JSON object on stdout"},
+    {.name = "probe", .key = 'p', .doc = "Measure again, and keep that"},
     {0},
 };
 
@@ -36,6 +41,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'j':
         options->json = true;
+        return 0;
+    case 'p':
+        options->probe = true;
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument '%s'", argument);
@@ -94,12 +102,17 @@ static json_t *json_of_memory(const gyre_profile *profile)
 static json_t *json_of_profile(const gyre_profile *profile)
 {
     return json_pack(
-        "{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I}", "live", (int)profile->live, "memory_types",
-        json_of_memory(profile), "memory_to_device", (json_int_t)profile->memory_to_device,
-        "memory_to_host", (json_int_t)profile->memory_to_host, "relaunch_ns",
-        (json_int_t)profile->relaunch_ns, "loop_limit", (json_int_t)profile->loop_limit,
-        "resident_workgroups", (json_int_t)profile->resident_workgroups, "resident_at_least",
-        (int)profile->resident_at_least, "probe_ns", (json_int_t)profile->probe_ns);
+        "{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:f, s:I, s:b, s:I}", "live",
+        (int)profile->live, "memory_types", json_of_memory(profile), "memory_to_device",
+        (json_int_t)profile->memory_to_device, "memory_to_host",
+        (json_int_t)profile->memory_to_host, "relaunch_ns", (json_int_t)profile->relaunch_ns,
+        "loop_limit", (json_int_t)profile->loop_limit, "resident_workgroups",
+        (json_int_t)profile->resident_workgroups, "resident_at_least",
+        (int)profile->resident_at_least, "overlap_queue", (int)profile->overlap_queue,
+        "overlap_queues", (int)profile->overlap_queues, "overlap_families",
+        (int)profile->overlap_families, "timestamp_period", (double)profile->timestamp_period,
+        "timestamp_valid_bits", (json_int_t)profile->timestamp_valid_bits, "cached",
+        (int)profile->cached, "probe_ns", (json_int_t)profile->probe_ns);
 }
 
 static bool print_json(const gyre_device_info *devices, uint32_t count,
@@ -158,8 +171,9 @@ static void print_memory(const gyre_profile *profile)
 
 static void print_profile(const gyre_device_info *device, const gyre_profile *profile)
 {
-    printf("\nMeasured of device %u in %s:\n", device->index,
-           command_duration(profile->probe_ns).text);
+    printf("\nMeasured of device %u in %s%s:\n", device->index,
+           command_duration(profile->probe_ns).text,
+           profile->cached ? ", the rest as kept from before (--probe measures it again)" : "");
     printf("  live visibility       %s\n",
            profile->live ? "yes: a running kernel sees new messages"
                          : "no: a kernel sees what was sent before it was submitted (strict)");
@@ -172,6 +186,15 @@ static void print_profile(const gyre_device_info *device, const gyre_profile *pr
     }
     printf("  resident workgroups   %s%u\n", profile->resident_at_least ? "at least " : "",
            profile->resident_workgroups);
+    printf("  overlap               on a queue: %s, on two queues: %s, on two families: %s\n",
+           word(profile->overlap_queue), word(profile->overlap_queues),
+           word(profile->overlap_families));
+    if (profile->timestamp_valid_bits) {
+        printf("  timestamps            %g ns a tick, %u bits\n", (double)profile->timestamp_period,
+               profile->timestamp_valid_bits);
+    } else {
+        printf("  timestamps            none\n");
+    }
     print_memory(profile);
 }
 
@@ -207,6 +230,7 @@ int command_info(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &options);
 
     gyre_runtime_params params = command_runtime_params(&options.common);
+    params.flags = options.probe ? GYRE_RUNTIME_PROBE : 0;
     gyre_device_info *devices = NULL, chosen = {0};
     gyre_profile profile = {0};
     gyre_runtime *runtime = NULL;

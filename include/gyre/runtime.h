@@ -18,11 +18,23 @@ typedef struct gyre_compiler gyre_compiler; /* gyre/compiler.h */
 
 /* Whether a kernel sees messages that were sent after its submission. */
 typedef enum gyre_visibility {
-    GYRE_VISIBILITY_AUTO = 0, /* LIVE where a probe saw it work, else STRICT */
+    /* LIVE where a probe saw it work, else STRICT. A kernel whose submissions keep missing what was
+     * sent meanwhile drops LIVE all the same: see gyre_stats.live. */
+    GYRE_VISIBILITY_AUTO = 0,
     GYRE_VISIBILITY_STRICT = 1,
     GYRE_VISIBILITY_LIVE =
         2, /* asked for; refused with GYRE_ERROR_UNSUPPORTED where the probe says no */
 } gyre_visibility;
+
+/* Bits of gyre_runtime_params.flags. */
+typedef enum gyre_runtime_flags {
+    GYRE_RUNTIME_PROBE = 1, /* measure the device again, whatever is kept of it, and keep that */
+
+    /* For tests: as on a device that sees nothing while it runs. What the host writes while a
+     * submission is in flight is held back until the next one. LIVE can be asked for all the same,
+     * and kernels find out that it does not work: see gyre_stats.live. */
+    GYRE_RUNTIME_BLIND = 2,
+} gyre_runtime_flags;
 
 typedef struct gyre_runtime_params {
     gyre_log_callback log; /* NULL: silent */
@@ -40,8 +52,8 @@ typedef struct gyre_runtime_params {
      * only. */
     const gyre_compiler *compiler;
 
-    /* Where compiled pipelines are kept. NULL: $XDG_CACHE_HOME/gyre, else ~/.cache/gyre. "":
-     * nowhere. */
+    /* Where compiled pipelines and the device's profile are kept. NULL: $XDG_CACHE_HOME/gyre, else
+     * ~/.cache/gyre. "": nowhere. */
     const char *cache_directory;
 
     uint64_t link_memory; /* bytes for all links, taken from the device with the first one; 0: 64
@@ -49,11 +61,14 @@ typedef struct gyre_runtime_params {
     uint64_t submission_bound_ns; /* a submission aims to end within this; 0: 10 ms */
     uint64_t destroy_timeout_ns;  /* 0: 2 s; see gyre_runtime_destroy */
 
-    uint32_t flags;    /* must be 0 */
+    uint32_t flags;    /* of gyre_runtime_flags */
     uint32_t reserved; /* must be 0 */
 } gyre_runtime_params;
 
-/* Opens a device and measures it (well below a second, see gyre_profile).
+/* Opens a device and measures it (well below a second, see gyre_profile), or takes what was
+ * measured before and kept in the cache directory: a profile is kept for its device, driver, number
+ * of processors and version of this library, and only if LIVE is possible (a loaded machine may
+ * have missed it). Files that are damaged or of others are ignored.
  * Results: OK; NO_LOADER, NO_DEVICE, DEVICE_NOT_FOUND, UNSUPPORTED (what is missing is in the log),
  * DEVICE_LOST, NO_MEMORY, INVALID. `params` may be NULL. The caller owns *runtime. Blocks while
  * probing. Thread-safety: safe. */
@@ -92,10 +107,15 @@ GYRE_API gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_de
 
 /* What the engine measured of the device. */
 typedef struct gyre_profile {
-    uint64_t relaunch_ns;         /* submission to completion of an empty dispatch, median */
-    uint32_t loop_limit;          /* back-edges after which the driver ends loops; 0: none found */
+    uint64_t relaunch_ns; /* submission to completion of an empty dispatch, median; always anew */
+    uint32_t loop_limit;  /* back-edges after which the driver ends loops; 0: none found */
     uint32_t resident_workgroups; /* workgroups seen running at once (a lower bound) */
     bool resident_at_least;       /* the probe ended before it found more than it had started */
+    bool overlap_queue;           /* two submissions to one queue ran at the same time */
+    bool overlap_queues;          /* on two queues of a family; false if it has one */
+    bool overlap_families;        /* on queues of two families; false if one computes */
+    float timestamp_period;       /* ns to a tick of the compute queues' clock; 0: they have none */
+    uint32_t timestamp_valid_bits; /* of their timestamps */
     uint32_t memory_type_count;
     struct {
         uint32_t flags; /* VkMemoryPropertyFlags */
@@ -106,7 +126,8 @@ typedef struct gyre_profile {
     uint32_t memory_to_device; /* chosen for what the host writes */
     uint32_t memory_to_host;   /* for what the device writes */
     bool live;                 /* LIVE is possible with these */
-    uint64_t probe_ns;         /* what the probing took */
+    bool cached;               /* but for relaunch_ns from the cache directory */
+    uint64_t probe_ns;         /* what the probing took, this time */
 } gyre_profile;
 
 /* The device in use, and its profile. Either pointer may be NULL. Thread-safety: safe. */

@@ -81,7 +81,7 @@ typedef struct gyre_stats {
     gyre_latency queueing;   /* from gyre_send until handed to the device */
     gyre_latency processing; /* from there until the host has seen it acknowledged */
 
-    bool live; /* the kernel runs LIVE */
+    bool live; /* the kernel runs LIVE; no longer once it was seen not to work (in the log) */
     uint64_t
         live_seen; /* messages that the device saw though they were sent after its submission */
     uint64_t submissions;

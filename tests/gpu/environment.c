@@ -267,7 +267,7 @@ Test(environment, parameters_of_a_runtime_that_cannot_be_are_refused)
 {
     static const gyre_compiler other = {.version = 2};
     gyre_runtime_params params = logging();
-    params.flags = 1;
+    params.flags = 4;
     gives(GYRE_ERROR_INVALID, open_and_close(params));
     cr_assert(strstr(log_text, "flags"), "%s", log_text);
     params = logging();

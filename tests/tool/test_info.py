@@ -1,12 +1,13 @@
 """gyre info."""
 import json
+import os
 
 from support import OK, ToolTest, main
 
 
 class Info(ToolTest):
-    def info(self, *arguments):
-        result = self.gyre("info", "--json", *arguments)
+    def info(self, *arguments, **options):
+        result = self.gyre("info", "--json", *arguments, **options)
         self.assert_exit(result, OK)
         return json.loads(result.stdout)
 
@@ -43,8 +44,40 @@ class Info(ToolTest):
         for device in info["devices"]:
             self.assertIn(device["name"], result.stdout)
             self.assertIn(device["uuid"], result.stdout)
-        for words in ("usable", "live visibility", "relaunch", "loop limit", "resident workgroups"):
+        for words in ("usable", "live visibility", "relaunch", "loop limit", "resident workgroups", "overlap",
+                      "timestamps"):
             self.assertIn(words, result.stdout)
+
+    def environment(self):
+        return {**os.environ, "XDG_CACHE_HOME": str(self.folder)}
+
+    def test_the_profile_is_kept_and_measured_again_with_probe(self):
+        measured = self.info(env=self.environment())["profile"]
+        self.assertFalse(measured["cached"])
+        self.assertEqual(len(list(self.folder.glob("gyre/profile-*.bin"))), 1 if measured["live"] else 0)
+        kept = self.info(env=self.environment())["profile"]
+        self.assertEqual(kept["cached"], measured["live"])
+        if kept["cached"]:
+            for key in set(kept) - {"relaunch_ns", "probe_ns", "cached"}:
+                self.assertEqual(kept[key], measured[key], key)
+            self.assertIn("--probe", self.gyre("info", env=self.environment()).stdout)
+        again = self.info("--probe", env=self.environment())["profile"]
+        self.assertFalse(again["cached"])
+        self.assertEqual(set(again), set(kept))
+
+    def test_a_file_that_is_damaged_is_measured_anew(self):
+        self.info(env=self.environment())
+        for file in self.folder.glob("gyre/profile-*.bin"):
+            file.write_bytes(file.read_bytes()[:-1])
+        self.assertFalse(self.info(env=self.environment())["profile"]["cached"])
+
+    def test_overlap_and_timestamps_fit_the_device(self):
+        info = self.info("--probe")
+        profile = info["profile"]
+        if info["devices"][info["chosen"]]["compute_queues"] == 1:
+            self.assertFalse(profile["overlap_queues"])
+        self.assertEqual(profile["timestamp_period"] > 0, profile["timestamp_valid_bits"] > 0)
+        self.assertLessEqual(profile["timestamp_valid_bits"], 64)
 
     def test_verbose_says_what_was_chosen(self):
         result = self.gyre("info", "--verbose")
