@@ -440,6 +440,7 @@ static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
     stats->window = kernel->launching ? 0 : window_count(kernel);
     stats->unread = kernel->answers.count;
     stats->awaited = kernel->awaited;
+    stats->link_missed += route_missed(kernel);
     stats->link_waiting = kernel->state == GYRE_TERMINATED ? 0 : route_waiting(kernel);
     stats->live = kernel->live;
     stats->fault = kernel->fault;

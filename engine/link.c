@@ -740,6 +740,17 @@ static void drop_waiting(struct gyre_kernel *to, uint64_t waiting, uint64_t *rea
     *reason += waiting;
 }
 
+static gyre_result check_parting(struct links *links, const struct gyre_kernel *from,
+                                 const struct gyre_kernel *to)
+{
+    if (may_part(from) && may_part(to)) {
+        return GYRE_OK;
+    }
+    return log_fail(links->device->log, GYRE_ERROR_STATE,
+                    "kernels %s (%s) and %s (%s): deactivate both to undo their link", from->id,
+                    gyre_state_name(from->state), to->id, gyre_state_name(to->state));
+}
+
 /* All locks held. */
 static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t port,
                         struct gyre_kernel *to, uint64_t *dropped)
@@ -749,13 +760,13 @@ static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t 
         return log_fail(links->device->log, GYRE_ERROR_NOT_FOUND,
                         "port %u of kernel %s is not linked to %s", port, from->id, to->id);
     }
-    if (!may_part(from) || !may_part(to)) {
-        return log_fail(links->device->log, GYRE_ERROR_STATE,
-                        "kernels %s (%s) and %s (%s): deactivate both to undo their link", from->id,
-                        gyre_state_name(from->state), to->id, gyre_state_name(to->state));
+    gyre_result result = check_parting(links, from, to);
+    if (result != GYRE_OK) {
+        return result;
     }
     uint64_t waiting = link_waiting(link);
     drop_waiting(to, waiting, &to->stats.dropped_unlinked);
+    to->stats.link_missed += link->lost;
     if (dropped) {
         *dropped = waiting;
     }
@@ -773,6 +784,15 @@ gyre_result links_disconnect(struct links *links, struct gyre_kernel *from, uint
     pthread_mutex_lock(&links->lock);
     gyre_result result = part(links, from, port, to, dropped);
     pthread_mutex_unlock(&links->lock);
+    unlock_both(from, to);
+    return result;
+}
+
+gyre_result links_may_disconnect(struct links *links, struct gyre_kernel *from,
+                                 struct gyre_kernel *to)
+{
+    lock_both(from, to);
+    gyre_result result = check_parting(links, from, to);
     unlock_both(from, to);
     return result;
 }
@@ -804,6 +824,7 @@ void links_end(struct gyre_kernel *kernel)
     for (struct link *link = links->first; link; link = link->next) {
         if (link->to == kernel && !link->closed) {
             drop_waiting(kernel, link_waiting(link), &kernel->stats.dropped_terminated);
+            kernel->stats.link_missed += link->lost;
             link->closed = true;
             leave(link->from);
         }
@@ -819,6 +840,7 @@ void links_sweep(struct links *links, struct gyre_kernel *kernel)
         bool refused = link->from == kernel && link->closed;
         bool emptied = link->to == kernel && !link->from && link_waiting(link) == 0;
         if (refused || emptied) {
+            kernel->stats.link_missed += emptied ? link->lost : 0;
             remove_link(links, link);
         }
     }

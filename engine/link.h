@@ -93,6 +93,9 @@ gyre_result links_connect(struct links *links, struct gyre_kernel *from, uint32_
                           struct carrier *carrier);
 gyre_result links_disconnect(struct links *links, struct gyre_kernel *from, uint32_t port,
                              struct gyre_kernel *to, uint64_t *dropped);
+/* OK if links between the two could be undone now; STATE. */
+gyre_result links_may_disconnect(struct links *links, struct gyre_kernel *from,
+                                 struct gyre_kernel *to);
 gyre_result links_stats(struct links *links, struct gyre_kernel *from, uint32_t port,
                         struct gyre_kernel *to, gyre_link_stats *stats);
 
@@ -124,8 +127,9 @@ void route_account(struct gyre_kernel *kernel);
 /* Could the workgroup take a message now: of a link, or, if some are `queued`, of the host's? */
 bool route_can_run(struct gyre_kernel *kernel, uint32_t group, bool queued);
 
-/* Messages in links to the kernel. */
+/* Messages in links to the kernel; and those that found one full, so far. */
 uint64_t route_waiting(struct gyre_kernel *kernel);
+uint64_t route_missed(struct gyre_kernel *kernel);
 
 /* No lock held, after route_account(): the kernels at the other ends may have work now. */
 void route_kick(struct gyre_kernel *kernel);

@@ -286,6 +286,21 @@ uint64_t route_waiting(struct gyre_kernel *kernel)
     return sum;
 }
 
+uint64_t route_missed(struct gyre_kernel *kernel)
+{
+    struct links *links = kernel->services.links;
+    if (!kernel->links) {
+        return 0;
+    }
+    uint64_t sum = 0;
+    pthread_mutex_lock(&links->lock);
+    for (const struct link *link = links->first; link; link = link->next) {
+        sum += link->to == kernel && !link->closed ? link->lost : 0;
+    }
+    pthread_mutex_unlock(&links->lock);
+    return sum;
+}
+
 /* What a workgroup could do: the rule of gyre_await_linked() in shaders/gyre/link.glsl. */
 struct chance {
     bool enters; /* a message from the host, or of a link outside of the cycle */

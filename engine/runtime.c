@@ -7,6 +7,7 @@
 #include "kernel.h"
 #include "link.h"
 #include "profile.h"
+#include "topic.h"
 
 #define BOUND_NS 10000000u
 #define LINK_MEMORY (64u << 20)
@@ -22,6 +23,7 @@ struct gyre_runtime {
     struct pipeline_store store;
     struct timers *timers;
     struct links links;
+    struct topics topics;
     struct ticks_scale ticks;
     VkSemaphore go; /* signalled by the host only */
     gyre_visibility visibility;
@@ -124,6 +126,7 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
     if (result == GYRE_OK) {
         links_init(&runtime->links, &runtime->device,
                    params->link_memory ? params->link_memory : LINK_MEMORY);
+        topics_init(&runtime->topics, &runtime->links, &runtime->log);
         ticks_calibrate(&runtime->ticks);
         runtime->timers = timers_create();
         runtime->worker = worker_create();
@@ -177,6 +180,7 @@ static void close_device(void *argument)
     struct device *device = &runtime->device;
     if (device->handle) {
         if (runtime->links.device) {
+            topics_finish(&runtime->topics);
             links_finish(&runtime->links);
         }
         device->vk.vkDestroySemaphore(device->handle, runtime->go, NULL);
@@ -343,6 +347,7 @@ void gyre_kernel_destroy(gyre_kernel *kernel)
     pthread_mutex_lock(&runtime->lock);
     unlink_kernel(runtime, kernel);
     pthread_mutex_unlock(&runtime->lock);
+    topics_forget(&runtime->topics, kernel);
     if (kernel_destroy(kernel, base_deadline(runtime->destroy_timeout_ns))) {
         return;
     }
@@ -588,6 +593,31 @@ gyre_result gyre_link_get_stats(gyre_kernel *from, uint32_t port, gyre_kernel *t
 {
     return from && to && stats ? links_stats(&from->runtime->links, from, port, to, stats)
                                : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_topic_publish(gyre_kernel *from, uint32_t port, const char *topic)
+{
+    return from ? topics_publish(&from->runtime->topics, from, port, topic,
+                                 from->runtime->carriers[0])
+                : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_topic_subscribe(gyre_kernel *to, const char *pattern, uint32_t slots)
+{
+    return to ? topics_subscribe(&to->runtime->topics, to, pattern, slots, to->runtime->carriers[0])
+              : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_topic_unsubscribe(gyre_kernel *to, const char *pattern)
+{
+    return to ? topics_unsubscribe(&to->runtime->topics, to, pattern) : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_topic_send(gyre_runtime *runtime, const char *topic, const gyre_message *message,
+                            uint32_t *delivered, uint32_t *lost)
+{
+    return runtime && message ? topics_send(&runtime->topics, topic, message, delivered, lost)
+                              : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_kernel_stats(gyre_kernel *kernel, gyre_stats *stats)

@@ -28,6 +28,7 @@
 #include <gyre/result.h>
 #include <gyre/runtime.h>
 #include <gyre/telemetry.h>
+#include <gyre/topic.h>
 
 #ifdef __cplusplus
 extern "C" {

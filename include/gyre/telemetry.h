@@ -62,7 +62,8 @@ typedef struct gyre_stats {
     uint64_t linked;         /* messages that came by links, likewise; counted with all else about
                                 them when the submission that processed them has ended */
     uint64_t forwarded;      /* messages sent to links; of each, counted when its submission ends */
-    uint64_t link_lost;      /* messages that found a lossy link full */
+    uint64_t link_lost;      /* messages for others that found a lossy link full, */
+    uint64_t link_missed;    /* and for this kernel */
     uint64_t redelivered;    /* given to a handler again */
     uint64_t corrupt;        /* answers thrown away because their header could not be */
     uint64_t received;       /* answers taken by gyre_receive */
