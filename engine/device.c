@@ -17,6 +17,7 @@ struct candidate {
     VkPhysicalDeviceVulkan11Features features11;
     VkPhysicalDeviceVulkan12Features features12;
     uint32_t family;
+    uint32_t timestamp_bits;
     uint32_t queue_count;
     gyre_device_info info;
 };
@@ -70,6 +71,7 @@ static void find_family(const struct vk_instance *vk, struct candidate *candidat
         if (candidate->queue_count == 0 || (compute_only && !alone)) {
             candidate->family = i;
             candidate->queue_count = families[i].queueCount;
+            candidate->timestamp_bits = families[i].timestampValidBits;
             alone = compute_only;
         }
     }
@@ -398,6 +400,7 @@ static gyre_result create_device(struct device *device, const struct candidate *
 {
     enable_features(device, candidate);
     device->family = candidate->family;
+    device->timestamp_bits = candidate->timestamp_bits;
     device->queue_count = candidate->queue_count < DEVICE_QUEUES_MAX ? candidate->queue_count
                                                                      : DEVICE_QUEUES_MAX;
     const float priorities[DEVICE_QUEUES_MAX] = {0.5f, 0.5f, 0.5f, 0.5f};

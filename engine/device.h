@@ -21,6 +21,7 @@ struct device {
     VkDevice handle;
     struct VolkDeviceTable vk;
     uint32_t family;
+    uint32_t timestamp_bits; /* of the family; 0: no timestamps */
     uint32_t queue_count;
     VkQueue queues[DEVICE_QUEUES_MAX];
     VkPhysicalDeviceLimits limits;
