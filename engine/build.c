@@ -59,6 +59,26 @@ static gyre_result choose_sizes(struct gyre_kernel *kernel)
     return GYRE_OK;
 }
 
+/* Times are copied to a buffer by the device: vkGetQueryPoolResults waits for all that is in the
+ * VkQueue with lavapipe (seen in its source, 22.3 to 25.0). */
+static const VkDeviceSize times_size = 2 * sizeof(uint64_t);
+
+static gyre_result create_timestamps(struct gyre_kernel *kernel)
+{
+    struct device *device = kernel->services.device;
+    if (!device->timestamp_valid_bits) {
+        return GYRE_OK;
+    }
+    VkQueryPoolCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+        .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = 2,
+    };
+    return device_check(device,
+                        VK(device->log, device->vk.vkCreateQueryPool(device->handle, &info, NULL,
+                                                                     &kernel->build.timestamps)));
+}
+
 static gyre_result create_buffers(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
@@ -84,6 +104,7 @@ static gyre_result create_buffers(struct gyre_kernel *kernel)
         {&build->state, state ? state : 16, VK_BUFFER_USAGE_TRANSFER_DST_BIT, local},
         {&build->indirect, sizeof(struct gyre_Groups) * (GYRE_CHAIN_MAX + 1),
          VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT, local},
+        {&build->times, times_size, VK_BUFFER_USAGE_TRANSFER_DST_BIT, to_host},
     };
     gyre_result result = GYRE_OK;
     for (size_t i = 0; i < LENGTH(wanted) && result == GYRE_OK; ++i) {
@@ -428,11 +449,30 @@ static void record_warm_up(struct gyre_kernel *kernel, VkCommandBuffer commands)
             VK_ACCESS_HOST_READ_BIT);
 }
 
+static void stamp(struct gyre_kernel *kernel, VkCommandBuffer commands, uint32_t query)
+{
+    const struct VolkDeviceTable *vk = &kernel->services.device->vk;
+    VkQueryPool timestamps = kernel->build.timestamps;
+    if (!timestamps) {
+        return;
+    }
+    if (query == 0) {
+        vk->vkCmdResetQueryPool(commands, timestamps, 0, 2);
+        vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, timestamps, 0);
+    } else {
+        vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, 1);
+        vk->vkCmdCopyQueryPoolResults(commands, timestamps, 0, 2, kernel->build.times.handle, 0,
+                                      sizeof(uint64_t),
+                                      VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    }
+}
+
 /* A chain of residencies: each but the first runs only if one before it wrote its group count. */
 static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer commands)
 {
     struct build *build = &kernel->build;
     const struct VolkDeviceTable *vk = &kernel->services.device->vk;
+    stamp(kernel, commands, 0);
     /* For a submission that waited for `go`: what the host wrote until then. For links: what the
      * kernels at their other ends did. */
     bool linked = build->routes.handle != VK_NULL_HANDLE;
@@ -452,7 +492,9 @@ static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer command
         vk->vkCmdDispatchIndirect(commands, build->indirect.handle,
                                   link * sizeof(struct gyre_Groups));
     }
-    barrier(kernel, commands, SHADER, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+    stamp(kernel, commands, 1);
+    barrier(kernel, commands, SHADER | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
             VK_ACCESS_HOST_READ_BIT);
 }
 
@@ -507,8 +549,8 @@ gyre_result build_create(struct gyre_kernel *kernel)
     gyre_result result = program_load(&build->program, services->device, services->compiler,
                                       &kernel->params, services->profile->loop_limit);
     gyre_result (*const steps[])(struct gyre_kernel *) = {
-        choose_sizes,  create_buffers,        create_user_buffers,
-        create_groups, create_first_pipeline, create_commands,
+        choose_sizes,          create_buffers,    create_user_buffers, create_groups,
+        create_first_pipeline, create_timestamps, create_commands,
     };
     for (size_t i = 0; i < LENGTH(steps) && result == GYRE_OK; ++i) {
         result = steps[i](kernel);
@@ -590,10 +632,11 @@ void build_destroy(struct gyre_kernel *kernel)
     struct build *build = &kernel->build;
     struct device *device = kernel->services.device;
     device->vk.vkDestroyCommandPool(device->handle, build->pool, NULL);
+    device->vk.vkDestroyQueryPool(device->handle, build->timestamps, NULL);
     pipeline_destroy(device, &build->pipeline);
     struct buffer *const buffers[] = {
         &build->control, &build->status,   &build->input,  &build->output, &build->local,
-        &build->state,   &build->indirect, &build->routes, &build->mirror,
+        &build->state,   &build->indirect, &build->routes, &build->mirror, &build->times,
     };
     for (size_t i = 0; i < LENGTH(buffers); ++i) {
         buffer_destroy(device, buffers[i]);

@@ -46,6 +46,7 @@ static gyre_result check_params(const struct log *log, const gyre_kernel_params 
         {!params->shards || !params->workgroups || params->shards == params->workgroups,
          "give shards or workgroups"},
         {params->chain <= GYRE_CHAIN_MAX, "chain is at most 16"},
+        {params->weight <= GYRE_WEIGHT_MAX, "weight is at most 1024"},
         {params->backpressure >= GYRE_BLOCK && params->backpressure <= GYRE_DROP_OLDEST,
          "no such backpressure"},
         {params->output_backpressure >= GYRE_BLOCK &&
@@ -148,6 +149,7 @@ static void set_defaults(gyre_kernel_params *params)
     params->workgroups = params->workgroups ? params->workgroups : 1;
     params->max_hops = params->max_hops ? params->max_hops : HOPS_DEFAULT;
     params->chain = params->chain ? params->chain : CHAIN_DEFAULT;
+    params->weight = params->weight ? params->weight : 1;
     params->launch_timeout_ns = params->launch_timeout_ns ? params->launch_timeout_ns
                                                           : LAUNCH_TIMEOUT_NS;
 }
@@ -355,6 +357,9 @@ gyre_result kernel_reactivate(struct gyre_kernel *kernel)
 /* What may happen at once when the device does not hold the kernel; else when it lets go. */
 static void settle(struct gyre_kernel *kernel)
 {
+    if (kernel->in_flight && !kernel_runs(kernel)) {
+        residency_withdraw(kernel);
+    }
     if (!kernel->in_flight) {
         answers_collect(kernel);
         residency_go_on(kernel);
@@ -369,19 +374,32 @@ void kernel_begin_deactivation(struct gyre_kernel *kernel)
     settle(kernel);
 }
 
+/* Lock held. */
+static gyre_result await_rest(struct gyre_kernel *kernel, uint64_t deadline)
+{
+    bool in_time = true;
+    while (kernel->in_flight && kernel->state == GYRE_DEACTIVATED && in_time) {
+        in_time = kernel_wait(kernel, NULL, deadline);
+    }
+    kernel_pass_watch(kernel);
+    return kernel->in_flight && kernel->state == GYRE_DEACTIVATED ? GYRE_ERROR_TIMEOUT : GYRE_OK;
+}
+
+gyre_result kernel_await_deactivation(struct gyre_kernel *kernel, uint64_t deadline)
+{
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = await_rest(kernel, deadline);
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
 gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline)
 {
     pthread_mutex_lock(&kernel->lock);
     gyre_result result = kernel_allows(kernel, LIFECYCLE_DEACTIVATE);
     if (result == GYRE_OK) {
         kernel_begin_deactivation(kernel);
-        bool in_time = true;
-        while (kernel->in_flight && kernel->state == GYRE_DEACTIVATED && in_time) {
-            in_time = kernel_wait(kernel, NULL, deadline);
-        }
-        result = kernel->in_flight && kernel->state == GYRE_DEACTIVATED ? GYRE_ERROR_TIMEOUT
-                                                                        : GYRE_OK;
-        kernel_pass_watch(kernel);
+        result = await_rest(kernel, deadline);
     }
     pthread_mutex_unlock(&kernel->lock);
     return result;
@@ -389,6 +407,9 @@ gyre_result kernel_deactivate(struct gyre_kernel *kernel, uint64_t deadline)
 
 void kernel_begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mode)
 {
+    if (kernel->state == GYRE_TERMINATED) {
+        return;
+    }
     bool was_created = kernel->state == GYRE_CREATED;
     if (kernel->state != GYRE_TERMINATING) {
         kernel->draining = mode == GYRE_DRAIN && kernel->state == GYRE_ACTIVE;
@@ -405,14 +426,9 @@ void kernel_begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mo
     settle(kernel);
 }
 
-gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode,
-                             uint64_t deadline, uint64_t *dropped)
+/* Lock held. */
+static gyre_result await_end(struct gyre_kernel *kernel, uint64_t deadline)
 {
-    pthread_mutex_lock(&kernel->lock);
-    uint64_t before = kernel->stats.dropped_terminated;
-    if (kernel->state != GYRE_TERMINATED) {
-        kernel_begin_termination(kernel, mode);
-    }
     bool in_time = true;
     while (kernel->state != GYRE_TERMINATED && in_time) {
         if (kernel->draining) {
@@ -420,11 +436,30 @@ gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mod
         }
         in_time = kernel->state == GYRE_TERMINATED || kernel_wait(kernel, NULL, deadline);
     }
-    gyre_result result = kernel->state == GYRE_TERMINATED ? GYRE_OK : GYRE_ERROR_TIMEOUT;
+    kernel_pass_watch(kernel);
+    return kernel->state == GYRE_TERMINATED ? GYRE_OK : GYRE_ERROR_TIMEOUT;
+}
+
+gyre_result kernel_await_termination(struct gyre_kernel *kernel, uint64_t deadline,
+                                     uint64_t *dropped)
+{
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = await_end(kernel, deadline);
+    *dropped = kernel->stats.dropped_terminated;
+    pthread_mutex_unlock(&kernel->lock);
+    return result;
+}
+
+gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mode,
+                             uint64_t deadline, uint64_t *dropped)
+{
+    pthread_mutex_lock(&kernel->lock);
+    uint64_t before = kernel->stats.dropped_terminated;
+    kernel_begin_termination(kernel, mode);
+    gyre_result result = await_end(kernel, deadline);
     if (result == GYRE_OK && dropped) {
         *dropped = kernel->stats.dropped_terminated - before;
     }
-    kernel_pass_watch(kernel);
     pthread_mutex_unlock(&kernel->lock);
     return result;
 }
@@ -452,7 +487,7 @@ static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
 
 gyre_result kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats)
 {
-    struct histogram *copies = malloc(2 * sizeof *copies);
+    struct histogram *copies = malloc(3 * sizeof *copies);
     if (!copies) {
         return GYRE_ERROR_NO_MEMORY;
     }
@@ -464,10 +499,12 @@ gyre_result kernel_stats(struct gyre_kernel *kernel, gyre_stats *stats)
     fill_stats(kernel, stats);
     copies[0] = kernel->queueing;
     copies[1] = kernel->processing;
+    copies[2] = kernel->submission_time;
     pthread_mutex_unlock(&kernel->lock);
     /* Without the lock: there are thousands of classes to add up. */
     stats->queueing = histogram_summary(&copies[0]);
     stats->processing = histogram_summary(&copies[1]);
+    stats->submission_time = histogram_summary(&copies[2]);
     free(copies);
     return GYRE_OK;
 }

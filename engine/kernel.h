@@ -75,9 +75,11 @@ struct build {
     struct buffer indirect;
     struct buffer routes; /* with links */
     struct buffer mirror;
+    struct buffer times; /* two timestamps, around a submission */
     struct buffer user[SPIRV_MAX_USER_BLOCKS];
     struct buffer upload[SPIRV_MAX_USER_BLOCKS]; /* until the warm-up has copied them */
     VkCommandPool pool;
+    VkQueryPool timestamps; /* VK_NULL_HANDLE: the queue has none */
     VkCommandBuffer warm_up;
     VkCommandBuffer residency;
     struct group *groups;
@@ -190,9 +192,9 @@ struct gyre_kernel {
 
     struct carried carried;
     bool in_flight;
-    uint64_t submitted_ns;
-    uint32_t serial;           /* of the submission in flight, or the last one */
-    atomic_uint_fast32_t ends; /* submissions ended: what a spinning waiter watches */
+    atomic_uint_fast32_t wanted; /* the command that a YIELD must not stay in place of */
+    uint32_t serial;             /* of the submission in flight, or the last one */
+    atomic_uint_fast32_t ends;   /* submissions ended: what a spinning waiter watches */
     uint32_t fuel;
     uint32_t strikes;    /* submissions in a row that got nowhere though there was work */
     uint64_t message_ns; /* of the device's time for one; 0: not known yet */
@@ -217,6 +219,7 @@ struct gyre_kernel {
     gyre_stats stats; /* but for what kernel_stats() fills in */
     struct histogram queueing;
     struct histogram processing;
+    struct histogram submission_time;
 };
 
 /* Checks and copies `params`. Results: OK, INVALID, NO_MEMORY. */
@@ -253,6 +256,11 @@ gyre_result kernel_broken(const struct gyre_kernel *kernel);
 /* Lock held: the first half of deactivate and terminate, which does not wait. */
 void kernel_begin_deactivation(struct gyre_kernel *kernel);
 void kernel_begin_termination(struct gyre_kernel *kernel, gyre_terminate_mode mode);
+
+/* The second half. `dropped` gets how many messages terminate has dropped in the kernel's life. */
+gyre_result kernel_await_deactivation(struct gyre_kernel *kernel, uint64_t deadline);
+gyre_result kernel_await_termination(struct gyre_kernel *kernel, uint64_t deadline,
+                                     uint64_t *dropped);
 
 /* build.c. On the worker's thread, without the lock. build_create ends with everything ready but
  * the warm-up. */
@@ -377,6 +385,8 @@ void residency_go_on(struct gyre_kernel *kernel);
 
 /* Lock held: a message was placed in this workgroup's window. */
 void residency_note_placed(struct gyre_kernel *kernel, const struct group *group);
+/* Lock held, in flight: takes back a submission that waits for its turn still. */
+void residency_withdraw(struct gyre_kernel *kernel);
 
 /* Lock held: tells the device. Heard at once in LIVE, not at all in STRICT; every submission begins
  * with RUN. */

@@ -408,6 +408,12 @@ static void stay(struct carried *carried)
     (void)carried;
 }
 
+static uint64_t unmeasured(const struct carried *carried)
+{
+    (void)carried;
+    return 0;
+}
+
 static void record_fill(struct connection *it, VkCommandBuffer commands)
 {
     struct links *links = it->links;
@@ -464,6 +470,8 @@ static gyre_result fill(struct connection *it)
     if (result == GYRE_OK) {
         it->carried.completed = filled;
         it->carried.yield = stay;
+        it->carried.measure = unmeasured;
+        it->carried.weight = 1;
         result = carrier_submit(it->carrier, &it->carried, commands, VK_NULL_HANDLE, 0);
     }
     if (result == GYRE_OK) {

@@ -15,7 +15,7 @@
 /* Submissions that get nowhere, in a row, before the kernel is given up. */
 #define STRIKES 3u
 
-#define FIRST_BUDGET 256u
+#define FIRST_BUDGET 1u /* nothing is known of a message then */
 #define STREAK_MOST 31u
 
 /* Submissions in a row that looked for messages, and did not see those that came: then LIVE does
@@ -38,11 +38,15 @@ static uint64_t idle_ns(const struct gyre_kernel *kernel)
 
 static uint32_t idle_polls(const struct gyre_kernel *kernel)
 {
+    const gyre_profile *profile = kernel->services.profile;
     if (!kernel->live) {
         return 1; /* STRICT does not poll; a kernel whose LIVE was dropped polls in vain */
     }
-    if (kernel->links && !kernel->services.profile->overlap_queue) {
+    if (kernel->links && !profile->overlap_queue) {
         return 1; /* those at the other ends want the device */
+    }
+    if (kernel->params.workgroups > profile->resident_workgroups && !profile->resident_at_least) {
+        return 1; /* the workgroups take turns: who polls holds up who has work */
     }
     uint64_t for_ns = idle_ns(kernel);
     uint64_t polls = for_ns / kernel->poll_ps * 1000 +
@@ -50,12 +54,13 @@ static uint32_t idle_polls(const struct gyre_kernel *kernel)
     return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
 }
 
-/* From a submission that did nothing but poll. Its time has the relaunch and whatever took the
- * processor away in it, so the least one counts, and one above it only a little. */
+/* From a submission that did nothing but poll. Its time has whatever took the processor away in
+ * it, and the relaunch if it is the host's, so the least one counts, and one above it only a
+ * little. */
 static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t polls,
                         uint64_t took_ns)
 {
-    uint64_t relaunch_ns = kernel->services.profile->relaunch_ns;
+    uint64_t relaunch_ns = kernel->carried.measured ? 0 : kernel->services.profile->relaunch_ns;
     if (messages || polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
         return;
     }
@@ -64,6 +69,7 @@ static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t 
                                              : kernel->poll_ps + (each - kernel->poll_ps) / 16;
 }
 
+/* Messages of a workgroup that fit into its turn. */
 static uint32_t budget(const struct gyre_kernel *kernel)
 {
     if (kernel->params.message_budget) {
@@ -72,7 +78,8 @@ static uint32_t budget(const struct gyre_kernel *kernel)
     if (!kernel->message_ns) {
         return FIRST_BUDGET;
     }
-    uint64_t messages = kernel->services.bound_ns / kernel->message_ns;
+    uint64_t turn_ns = carrier_turn(kernel->services.carrier, &kernel->carried, kernel->live);
+    uint64_t messages = turn_ns / kernel->message_ns / kernel->params.workgroups;
     return messages < 1 ? 1 : messages > FUEL_UNLIMITED ? FUEL_UNLIMITED : (uint32_t)messages;
 }
 
@@ -86,12 +93,18 @@ static uint32_t streak(const struct gyre_kernel *kernel)
     return messages < STREAK_MOST ? (uint32_t)messages : STREAK_MOST;
 }
 
-void residency_command(struct gyre_kernel *kernel, uint32_t command)
+/* The words carry no data, so no more order is needed than with `wanted`: see yield(). */
+static void store_command(const struct gyre_kernel *kernel, uint32_t command)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
-        /* Relaxed: it carries no data; the device acts on it whenever it comes. */
-        shared_store_relaxed(&kernel->build.groups[i].host->command, command);
+        shared_store_sequential(&kernel->build.groups[i].host->command, command);
     }
+}
+
+void residency_command(struct gyre_kernel *kernel, uint32_t command)
+{
+    atomic_store(&kernel->wanted, command);
+    store_command(kernel, command);
 }
 
 /* GYRE_RUNTIME_BLIND: what was held back becomes visible. */
@@ -154,7 +167,6 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
     kernel->refilled = false;
     kernel->in_flight = true;
     kernel->placed_in = NULL;
-    kernel->submitted_ns = base_now_ns();
     kernel->stats.submissions += 1;
     gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried,
                                         kernel->build.residency,
@@ -186,6 +198,18 @@ gyre_result residency_warm_up(struct gyre_kernel *kernel)
     return result;
 }
 
+void residency_withdraw(struct gyre_kernel *kernel)
+{
+    if (!carrier_withdraw(kernel->services.carrier, &kernel->carried)) {
+        return;
+    }
+    const struct gyre_Submission *submission = kernel->build.control.mapped;
+    kernel->refilled = kernel->refilled || submission->flags & GYRE_SUBMIT_FORGET;
+    kernel->in_flight = false;
+    kernel->stats.submissions -= 1;
+    atomic_fetch_add(&kernel->ends, 1);
+}
+
 void residency_kick(struct gyre_kernel *kernel)
 {
     if (kernel_runs(kernel) && !kernel->in_flight && window_can_run(kernel)) {
@@ -198,15 +222,41 @@ static struct gyre_kernel *kernel_of(struct carried *carried)
     return (struct gyre_kernel *)((char *)carried - offsetof(struct gyre_kernel, carried));
 }
 
-/* From the carrier's thread, without the lock. STRICT does not hear it: its budget bounds it. */
+/* From any thread, without the lock, but with the carrier's: it is in flight until that is given
+ * up. STRICT does not hear it: its budget bounds it.
+ *
+ * A PAUSE at the same time must not be lost. residency_command() stores `wanted`, then the words;
+ * here the words are stored, then `wanted` is read. In the one order of all these, either this
+ * YIELD comes before the PAUSE in the word, or `wanted` is seen. */
 static void yield(struct carried *carried)
 {
     struct gyre_kernel *kernel = kernel_of(carried);
-    pthread_mutex_lock(&kernel->lock);
-    if (kernel_runs(kernel) && kernel->in_flight && kernel->live) {
-        residency_command(kernel, GYRE_COMMAND_YIELD);
+    if (!kernel->live) {
+        return;
     }
-    pthread_mutex_unlock(&kernel->lock);
+    store_command(kernel, GYRE_COMMAND_YIELD);
+    uint32_t wanted = (uint32_t)atomic_load(&kernel->wanted);
+    if (wanted != GYRE_COMMAND_RUN) {
+        store_command(kernel, wanted);
+    }
+}
+
+/* From the carrier's thread, without the lock, when a submission has ended. All zeroes after a
+ * warm-up, which is not timed. */
+static uint64_t measure(const struct carried *carried)
+{
+    const struct gyre_kernel *kernel =
+        (const struct gyre_kernel *)((const char *)carried - offsetof(struct gyre_kernel, carried));
+    const struct device *device = kernel->services.device;
+    if (!kernel->build.timestamps) {
+        return 0;
+    }
+    const uint64_t *times = kernel->build.times.mapped;
+    uint64_t ticks = times[1] - times[0];
+    if (device->timestamp_valid_bits < 64) {
+        ticks &= (UINT64_C(1) << device->timestamp_valid_bits) - 1;
+    }
+    return (uint64_t)((double)ticks * (double)device->limits.timestampPeriod);
 }
 
 /* Sums over the dispatches and workgroups of the submission that ended. */
@@ -500,7 +550,7 @@ static void completed(struct carried *carried, gyre_result result)
 {
     struct gyre_kernel *kernel = kernel_of(carried);
     pthread_mutex_lock(&kernel->lock);
-    uint64_t took_ns = base_now_ns() - kernel->submitted_ns;
+    uint64_t took_ns = kernel->carried.took_ns;
     kernel->in_flight = false;
     if (kernel->launching) {
         warm_up_completed(kernel, result);
@@ -509,13 +559,16 @@ static void completed(struct carried *carried, gyre_result result)
         return;
     }
     kernel->stats.resident_ns += took_ns;
+    if (kernel->carried.measured && result == GYRE_OK) {
+        histogram_add(&kernel->submission_time, took_ns);
+    }
     if (result == GYRE_OK) {
         struct outcome outcome = account(kernel);
         route_account(kernel);
         answers_collect(kernel);
         uint64_t seen = seen_live(kernel);
         kernel->stats.live_seen += seen;
-        judge_sight(kernel, seen, kernel->submitted_ns + took_ns);
+        judge_sight(kernel, seen, kernel->carried.since_ns + took_ns);
         adapt_fuel(kernel, &outcome);
         adapt_budget(kernel, &outcome, took_ns);
         adapt_polls(kernel, outcome.messages, outcome.looks, took_ns);
@@ -549,6 +602,8 @@ void residency_init(struct gyre_kernel *kernel)
 {
     kernel->carried.completed = completed;
     kernel->carried.yield = yield;
+    kernel->carried.measure = measure;
+    kernel->carried.weight = kernel->params.weight;
     kernel->poll_ps = POLL_PS;
     kernel->fuel = kernel->params.fuel ? kernel->params.fuel : default_fuel(kernel);
 }

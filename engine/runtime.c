@@ -11,6 +11,7 @@
 
 #define BOUND_NS 10000000u
 #define LINK_MEMORY (64u << 20)
+#define QUANTUM_RELAUNCHES 20u /* so that changing turns costs 5 % */
 #define DESTROY_TIMEOUT_NS 2000000000u
 
 struct gyre_runtime {
@@ -114,6 +115,9 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
         runtime->blind = params->flags & GYRE_RUNTIME_BLIND;
         runtime->profile.live = runtime->profile.live || runtime->blind;
     }
+    uint64_t quantum_ns = runtime->profile.relaunch_ns * QUANTUM_RELAUNCHES;
+    uint64_t most_ns = runtime->bound_ns / 4 + 1;
+    runtime->profile.quantum_ns = quantum_ns < most_ns ? quantum_ns : most_ns;
     if (result == GYRE_OK && params->visibility == GYRE_VISIBILITY_LIVE && !runtime->profile.live) {
         result = log_fail(
             &runtime->log, GYRE_ERROR_UNSUPPORTED,
@@ -133,7 +137,15 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
         result = runtime->worker && runtime->timers ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < runtime->device.queue_count && result == GYRE_OK; ++i) {
-        runtime->carriers[i] = carrier_create(&runtime->device, i, runtime->bound_ns);
+        runtime->carriers[i] = carrier_create(&(struct carrier_params){
+            .device = &runtime->device,
+            .timers = runtime->timers,
+            .queue = i,
+            .serial = !runtime->profile.overlap_queue,
+            .bound_ns = runtime->bound_ns,
+            .quantum_ns = runtime->profile.quantum_ns,
+            .relaunch_ns = runtime->profile.relaunch_ns,
+        });
         runtime->carrier_count += 1;
         result = runtime->carriers[i] ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
     }
@@ -198,12 +210,12 @@ static bool stop(struct gyre_runtime *runtime, uint64_t deadline)
         runtime->kernels = kernel->next;
         free_of_it = kernel_destroy(kernel, deadline) && free_of_it;
     }
-    free_of_it = timers_destroy(runtime->timers, deadline) && free_of_it;
     for (uint32_t i = 0; i < runtime->carrier_count; ++i) {
         free_of_it = carrier_destroy(runtime->carriers[i],
                                      free_of_it ? deadline : base_deadline(200000000)) &&
                      free_of_it;
     }
+    free_of_it = timers_destroy(runtime->timers, deadline) && free_of_it;
     if (!runtime->worker) {
         close_device(runtime);
         return free_of_it;
@@ -260,6 +272,33 @@ static struct gyre_kernel *find(struct gyre_runtime *runtime, const char *id)
     return NULL;
 }
 
+static uint32_t load_of(struct gyre_runtime *runtime, const struct carrier *carrier)
+{
+    uint32_t load = 0;
+    for (struct gyre_kernel *each = runtime->kernels; each; each = each->next) {
+        pthread_mutex_lock(&each->lock);
+        load += each->services.carrier == carrier && each->state != GYRE_TERMINATED;
+        pthread_mutex_unlock(&each->lock);
+    }
+    return load;
+}
+
+/* `wanted` counts from 1; 0: the one with the fewest kernels. NULL: there is none. */
+static struct carrier *choose_carrier(struct gyre_runtime *runtime, uint32_t wanted)
+{
+    if (wanted > runtime->carrier_count) {
+        log_say(&runtime->log, GYRE_LOG_ERROR, "no carrier %u: %s has %u", wanted,
+                runtime->device.info.name, runtime->carrier_count);
+        return NULL;
+    }
+    struct carrier *best = runtime->carriers[wanted ? wanted - 1 : 0];
+    for (uint32_t i = 1; wanted == 0 && i < runtime->carrier_count; ++i) {
+        struct carrier *other = runtime->carriers[i];
+        best = load_of(runtime, other) < load_of(runtime, best) ? other : best;
+    }
+    return best;
+}
+
 gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *params,
                                gyre_kernel **kernel)
 {
@@ -273,7 +312,7 @@ gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *
         .profile = &runtime->profile,
         .compiler = runtime->compiler,
         .worker = runtime->worker,
-        .carrier = runtime->carriers[runtime->next_kernel % runtime->carrier_count],
+        .carrier = choose_carrier(runtime, params ? params->carrier : 0),
         .store = &runtime->store,
         .timers = runtime->timers,
         .links = &runtime->links,
@@ -284,8 +323,8 @@ gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *
         .blind = runtime->blind,
         .next_id = &runtime->next_id,
     };
-    gyre_result result = GYRE_OK;
-    if (params && params->id && find(runtime, params->id)) {
+    gyre_result result = services.carrier ? GYRE_OK : GYRE_ERROR_INVALID;
+    if (result == GYRE_OK && params && params->id && find(runtime, params->id)) {
         result =
             log_fail(&runtime->log, GYRE_ERROR_ALREADY_EXISTS, "a kernel %s exists", params->id);
     }
@@ -373,15 +412,45 @@ static int by_number(const void *a, const void *b)
     return (left->number > right->number) - (left->number < right->number);
 }
 
-static gyre_result check_group(gyre_kernel *const *kernels, uint32_t count)
+/* Kernels of one runtime, each once, in the order of their numbers; the caller frees. */
+static gyre_result sort_group(gyre_kernel *const *kernels, uint32_t count, gyre_kernel ***sorted)
 {
+    *sorted = NULL;
     for (uint32_t i = 0; i < count; ++i) {
-        if (!kernels[i] || kernels[i]->runtime != kernels[0]->runtime ||
-            (i > 0 && kernels[i] == kernels[i - 1])) {
+        if (!kernels || !kernels[i]) {
             return GYRE_ERROR_INVALID;
         }
     }
+    if (!kernels || !count) {
+        return GYRE_ERROR_INVALID;
+    }
+    gyre_kernel **copy = base_copy(kernels, count * sizeof *copy);
+    if (!copy) {
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    qsort(copy, count, sizeof *copy, by_number);
+    for (uint32_t i = 0; i < count; ++i) {
+        if (copy[i]->runtime != copy[0]->runtime || (i > 0 && copy[i] == copy[i - 1])) {
+            free(copy);
+            return GYRE_ERROR_INVALID;
+        }
+    }
+    *sorted = copy;
     return GYRE_OK;
+}
+
+static void lock_group(gyre_kernel *const *sorted, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        pthread_mutex_lock(&sorted[i]->lock);
+    }
+}
+
+static void unlock_group(gyre_kernel *const *sorted, uint32_t count)
+{
+    for (uint32_t i = count; i > 0; --i) {
+        pthread_mutex_unlock(&sorted[i - 1]->lock);
+    }
 }
 
 static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const *kernels,
@@ -424,31 +493,14 @@ static gyre_result start_group(struct gyre_runtime *runtime, gyre_kernel *const 
 
 gyre_result gyre_kernels_activate(gyre_kernel *const *kernels, uint32_t count)
 {
-    if (!kernels || !count || !kernels[0]) {
-        return GYRE_ERROR_INVALID;
-    }
-    gyre_kernel **sorted = base_copy(kernels, count * sizeof *sorted);
-    if (!sorted) {
-        return GYRE_ERROR_NO_MEMORY;
-    }
-    for (uint32_t i = 0; i < count; ++i) {
-        if (!sorted[i]) {
-            free(sorted);
-            return GYRE_ERROR_INVALID;
-        }
-    }
-    qsort(sorted, count, sizeof *sorted, by_number);
-    gyre_result result = check_group(sorted, count);
+    gyre_kernel **sorted = NULL;
+    gyre_result result = sort_group(kernels, count, &sorted);
     if (result == GYRE_OK) {
         struct gyre_runtime *runtime = sorted[0]->runtime;
         pthread_mutex_lock(&runtime->lock);
-        for (uint32_t i = 0; i < count; ++i) {
-            pthread_mutex_lock(&sorted[i]->lock);
-        }
+        lock_group(sorted, count);
         result = start_group(runtime, sorted, count);
-        for (uint32_t i = count; i > 0; --i) {
-            pthread_mutex_unlock(&sorted[i - 1]->lock);
-        }
+        unlock_group(sorted, count);
         pthread_mutex_unlock(&runtime->lock);
     }
     free(sorted);
@@ -465,6 +517,32 @@ gyre_result gyre_kernel_deactivate(gyre_kernel *kernel, uint64_t timeout_ns)
     return kernel ? kernel_deactivate(kernel, base_deadline(timeout_ns)) : GYRE_ERROR_INVALID;
 }
 
+gyre_result gyre_kernels_deactivate(gyre_kernel *const *kernels, uint32_t count,
+                                    uint64_t timeout_ns)
+{
+    uint64_t deadline = base_deadline(timeout_ns);
+    gyre_kernel **sorted = NULL;
+    gyre_result result = sort_group(kernels, count, &sorted);
+    if (result != GYRE_OK) {
+        return result;
+    }
+    lock_group(sorted, count);
+    for (uint32_t i = 0; i < count && result == GYRE_OK; ++i) {
+        result = kernel_allows(sorted[i], LIFECYCLE_DEACTIVATE);
+    }
+    bool begun = result == GYRE_OK;
+    for (uint32_t i = 0; i < count && begun; ++i) {
+        kernel_begin_deactivation(sorted[i]);
+    }
+    unlock_group(sorted, count);
+    for (uint32_t i = 0; i < count && begun; ++i) {
+        gyre_result ended = kernel_await_deactivation(sorted[i], deadline);
+        result = result == GYRE_OK ? ended : result;
+    }
+    free(sorted);
+    return result;
+}
+
 gyre_result gyre_kernel_reactivate(gyre_kernel *kernel)
 {
     return kernel ? kernel_reactivate(kernel) : GYRE_ERROR_INVALID;
@@ -477,6 +555,39 @@ gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode,
         return GYRE_ERROR_INVALID;
     }
     return kernel_terminate(kernel, mode, base_deadline(timeout_ns), dropped);
+}
+
+gyre_result gyre_kernels_terminate(gyre_kernel *const *kernels, uint32_t count,
+                                   gyre_terminate_mode mode, uint64_t timeout_ns, uint64_t *dropped)
+{
+    uint64_t deadline = base_deadline(timeout_ns);
+    gyre_kernel **sorted = NULL;
+    if (mode != GYRE_DROP && mode != GYRE_DRAIN) {
+        return GYRE_ERROR_INVALID;
+    }
+    gyre_result result = sort_group(kernels, count, &sorted);
+    if (result != GYRE_OK) {
+        return result;
+    }
+    lock_group(sorted, count);
+    uint64_t before = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+        before += sorted[i]->stats.dropped_terminated;
+        kernel_begin_termination(sorted[i], mode);
+    }
+    unlock_group(sorted, count);
+    uint64_t after = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+        uint64_t of_it = 0;
+        gyre_result ended = kernel_await_termination(sorted[i], deadline, &of_it);
+        result = result == GYRE_OK ? ended : result;
+        after += of_it;
+    }
+    if (result == GYRE_OK && dropped) {
+        *dropped = after - before;
+    }
+    free(sorted);
+    return result;
 }
 
 gyre_state gyre_kernel_state(const gyre_kernel *kernel)

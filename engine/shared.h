@@ -31,6 +31,12 @@ static inline void shared_store_release(uint32_t *word, uint32_t value)
     atomic_store_explicit((_Atomic uint32_t *)word, value, memory_order_release);
 }
 
+/* Where two words of two threads are to be seen in one order by both. */
+static inline void shared_store_sequential(uint32_t *word, uint32_t value)
+{
+    atomic_store_explicit((_Atomic uint32_t *)word, value, memory_order_seq_cst);
+}
+
 /* Before a release into write-combined memory (a discrete GPU's BAR): such stores are not ordered
  * by the release alone. */
 static inline void shared_drain_write_combining(void)

@@ -68,6 +68,8 @@ typedef struct gyre_field {
     uint32_t size;
 } gyre_field;
 
+#define GYRE_WEIGHT_MAX 1024u
+
 typedef struct gyre_kernel_params {
     const char *id; /* required; unique in the runtime, 1 to 63 bytes */
 
@@ -148,6 +150,12 @@ typedef struct gyre_kernel_params {
     uint32_t message_budget; /* messages per submission and workgroup; 0: by the submission bound */
     uint64_t idle_ns; /* stays on the device that long without a message; 0: about one relaunch */
     uint32_t chain;   /* dispatches per submission, at most 16; 0: 8 */
+    uint32_t weight;  /* of its share in the device's time while other kernels of its carrier are
+                         busy as well: one of weight 2 gets twice as much as one of weight 1.
+                         0: 1; at most GYRE_WEIGHT_MAX */
+    uint32_t carrier; /* the queue that it is submitted to: 1 for the first, up to
+                         gyre_device_info.compute_queues or 4; 0: the one with the fewest kernels
+                         that are not TERMINATED */
     uint32_t first_index; /* where the ring indices start: to test the wrap-around */
 
     bool accept_driver_faults; /* launch though the driver is known to compute wrong values for such
@@ -198,6 +206,13 @@ GYRE_API gyre_result gyre_kernel_deactivate(gyre_kernel *kernel, uint64_t timeou
 /* DEACTIVATED -> ACTIVE. Results: OK, STATE, DEVICE_LOST. Does not block. Thread-safety: safe. */
 GYRE_API gyre_result gyre_kernel_reactivate(gyre_kernel *kernel);
 
+/* All of them begin to, then all are waited for within one timeout; either all change state or
+ * none. The kernels belong to one runtime. Results: as above, INVALID; TIMEOUT: all are
+ * DEACTIVATED, but one at least still works on a message. Blocks up to the timeout. Thread-safety:
+ * safe. */
+GYRE_API gyre_result gyre_kernels_deactivate(gyre_kernel *const *kernels, uint32_t count,
+                                             uint64_t timeout_ns);
+
 typedef enum gyre_terminate_mode {
     GYRE_DROP = 0, /* messages not yet processed are dropped and counted */
     GYRE_DRAIN, /* all accepted messages are processed first; only an ACTIVE kernel can, others drop
@@ -210,6 +225,14 @@ typedef enum gyre_terminate_mode {
  * timeout. Thread-safety: safe. */
 GYRE_API gyre_result gyre_kernel_terminate(gyre_kernel *kernel, gyre_terminate_mode mode,
                                            uint64_t timeout_ns, uint64_t *dropped);
+
+/* All of them begin to, then all are waited for within one timeout. `dropped` (may be NULL) gets
+ * how many messages were dropped by all together. The kernels belong to one runtime. Results: as
+ * above, INVALID; TIMEOUT: those that have not ended stay TERMINATING. Blocks up to the timeout.
+ * Thread-safety: safe. */
+GYRE_API gyre_result gyre_kernels_terminate(gyre_kernel *const *kernels, uint32_t count,
+                                            gyre_terminate_mode mode, uint64_t timeout_ns,
+                                            uint64_t *dropped);
 
 /* Of NULL: GYRE_TERMINATED and "". Thread-safety: safe. */
 GYRE_API gyre_state gyre_kernel_state(const gyre_kernel *kernel);

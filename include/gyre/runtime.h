@@ -108,6 +108,7 @@ GYRE_API gyre_result gyre_device_list(const gyre_runtime_params *params, gyre_de
 /* What the engine measured of the device. */
 typedef struct gyre_profile {
     uint64_t relaunch_ns; /* submission to completion of an empty dispatch, median; always anew */
+    uint64_t quantum_ns;  /* the turn of a kernel of weight 1 while others wait */
     uint32_t loop_limit;  /* back-edges after which the driver ends loops; 0: none found */
     uint32_t resident_workgroups; /* workgroups seen running at once (a lower bound) */
     bool resident_at_least;       /* the probe ended before it found more than it had started */
