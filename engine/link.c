@@ -402,26 +402,36 @@ static void stay(struct carried *carried)
     (void)carried;
 }
 
+/* What came before is seen by what comes after it: copies and shaders, both ways. */
+static void record_barrier(const struct device *device, VkCommandBuffer commands)
+{
+    const VkPipelineStageFlags stages =
+        VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+    VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_READ_BIT |
+                         VK_ACCESS_SHADER_WRITE_BIT,
+    };
+    device->vk.vkCmdPipelineBarrier(commands, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
 static void record_fill(struct connection *it, VkCommandBuffer commands)
 {
     struct links *links = it->links;
     const struct link *link = it->link;
     const struct VolkDeviceTable *vk = &links->device->vk;
     uint64_t count = (uint64_t)link->from_groups * link->to_groups;
+    record_barrier(links->device, commands);
+    build_touch(it->from, commands);
+    record_barrier(links->device, commands);
+    build_touch(it->to, commands);
+    record_barrier(links->device, commands);
     vk->vkCmdFillBuffer(commands, links->memory.handle, link->lines_at, count * GYRE_LINE_WORDS * 4,
                         it->from->params.first_index);
     vk->vkCmdFillBuffer(commands, links->memory.handle, it->from->journal_at,
                         (uint64_t)it->from->params.workgroups * it->from->journal_words * 4, 0);
-    build_touch(it->from, commands);
-    build_touch(it->to, commands);
-    VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
-    };
-    vk->vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
-                             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0,
-                             NULL);
+    record_barrier(links->device, commands);
 }
 
 /* The rings and the journal begin as nothing was in them. */
