@@ -199,6 +199,7 @@ struct gyre_kernel {
     uint32_t marks;
     bool still;
     bool to_kick;
+    uint64_t late; /* messages that were under way to it when it terminated */
 
     gyre_stats stats; /* but for what kernel_stats() fills in */
     struct histogram queueing;

@@ -50,6 +50,14 @@ void links_finish(struct links *links)
     pthread_cond_destroy(&links->changed);
 }
 
+/* Its tables are to be written anew. */
+static void leave(struct gyre_kernel *kernel)
+{
+    if (kernel) {
+        atomic_store(&kernel->rerouted, true);
+    }
+}
+
 static struct link *find(struct links *links, const struct gyre_kernel *from, uint32_t port,
                          const struct gyre_kernel *to)
 {
@@ -349,21 +357,22 @@ static gyre_result make_room(struct links *links, struct gyre_kernel *kernel, ui
     uint64_t groups = kernel->params.workgroups;
     uint32_t stride = kernel->build.program.info.input.stride;
     uint32_t words = (uint32_t)base_align(GYRE_JOURNAL_ENTRIES + sizes->entries * 2, 32);
+    bool fits = true;
     if (bits & GYRE_LINKS_OUT && words > kernel->journal_words) {
-        arena_give(&links->arena, kernel->journal_at);
-        kernel->journal_words = words;
-        kernel->journal_at = arena_take(&links->arena, groups * words * 4, 128);
+        /* The old one is given back when there is a new one: other links may use it. */
+        uint64_t at = arena_take(&links->arena, groups * words * 4, 128);
+        fits = at != ARENA_NONE;
+        if (fits) {
+            arena_give(&links->arena, kernel->journal_at);
+            kernel->journal_words = words;
+            kernel->journal_at = at;
+        }
     }
     if (bits & GYRE_LINKS_IN && kernel->hand_at == ARENA_NONE) {
         kernel->hand_at = arena_take(&links->arena, groups * stride, stride);
+        fits = fits && kernel->hand_at != ARENA_NONE;
     }
-    bool fits = (!(bits & GYRE_LINKS_OUT) || kernel->journal_at != ARENA_NONE) &&
-                (!(bits & GYRE_LINKS_IN) || kernel->hand_at != ARENA_NONE);
-    if (!fits) {
-        kernel->journal_words = kernel->journal_at == ARENA_NONE ? 0 : kernel->journal_words;
-        return say_full(links, kernel->id);
-    }
-    return GYRE_OK;
+    return fits ? GYRE_OK : say_full(links, kernel->id);
 }
 
 /* On the worker's thread: a kernel's tables if they have become too small, and its pipeline if it
@@ -405,8 +414,8 @@ static void stay(struct carried *carried)
 /* What came before is seen by what comes after it: copies and shaders, both ways. */
 static void record_barrier(const struct device *device, VkCommandBuffer commands)
 {
-    const VkPipelineStageFlags stages =
-        VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_TRANSFER_BIT |
+                                        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
     VkMemoryBarrier barrier = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
         .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT,
@@ -619,6 +628,11 @@ static gyre_result begin(struct links *links, struct gyre_kernel *from, uint32_t
     gyre_result result = check_ends(links, from, to);
     pthread_mutex_lock(&links->lock);
     if (result == GYRE_OK) {
+        /* What has ended since they ran last makes room. */
+        links_sweep(links, from);
+        links_sweep(links, to);
+        leave(from);
+        leave(to);
         result = check_port(links, from, port, to, params->spread);
     }
     if (result == GYRE_OK) {
@@ -708,13 +722,6 @@ gyre_result links_connect(struct links *links, struct gyre_kernel *from, uint32_
 }
 
 /* ---- one less ---- */
-
-static void leave(struct gyre_kernel *kernel)
-{
-    if (kernel) {
-        atomic_store(&kernel->rerouted, true);
-    }
-}
 
 /* Those of a cycle that is not one any more keep a slot free for nothing. */
 static void forget_cycles(struct links *links)
@@ -807,7 +814,8 @@ void links_end(struct gyre_kernel *kernel)
     pthread_mutex_lock(&links->lock);
     for (struct link *link = links->first; link; link = link->next) {
         if (link->to == kernel && !link->closed) {
-            drop_waiting(kernel, link_waiting(link), &kernel->stats.dropped_terminated);
+            link->dropped = link_waiting(link);
+            drop_waiting(kernel, link->dropped, &kernel->stats.dropped_terminated);
             link->closed = true;
             leave(link->from);
         }
@@ -849,6 +857,7 @@ void links_forget(struct gyre_kernel *kernel)
             }
         } else if (link->from == kernel) {
             link->from = NULL;
+            leave(link->to);
         }
     }
     arena_give(&links->arena, kernel->journal_at);

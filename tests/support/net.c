@@ -42,8 +42,9 @@ gyre_kernel *net_launch(struct rig *rig, uint32_t number, struct net_text text,
     char id[16];
     snprintf(defines, sizeof defines, "%s#define GYRE_MAX_SENDS %u\n", structs,
              text.sends ? text.sends : 1);
-    int length = snprintf(body, sizeof body, "%svoid main() {\n    while (gyre_receive()) {\n%s\n    }\n}\n",
-                          helpers, text.body ? text.body : NET_RELAY);
+    int length = snprintf(body, sizeof body,
+                          "%svoid main() {\n    while (gyre_receive()) {\n%s\n    }\n}\n", helpers,
+                          text.body ? text.body : NET_RELAY);
     cr_assert(length > 0 && (size_t)length < sizeof body && number > 0 &&
               number < 1u << NET_PATH_BITS);
     snprintf(id, sizeof id, "%u", number);
@@ -112,8 +113,7 @@ void net_is_empty(gyre_kernel *kernel)
 gyre_stats net_books(gyre_kernel *kernel)
 {
     gyre_stats s = flow_stats(kernel);
-    cr_assert(s.accepted ==
-                  s.processed + s.failed + s.dropped + s.expired + s.staged + s.window,
+    cr_assert(s.accepted == s.processed + s.failed + s.dropped + s.expired + s.staged + s.window,
               "kernel %s: accepted %llu, processed %llu failed %llu dropped %llu expired %llu "
               "staged %llu window %llu",
               gyre_kernel_id(kernel), (unsigned long long)s.accepted,

@@ -1,8 +1,8 @@
 /* Kernels that are linked to one another: what the tests of links share.
  *
- * All of them take and send a struct hop, so that any can be linked to any. A handler is the text of
- * main's loop body; PASS copies the message to GYRE_OUT, counts it in the state and says what the
- * kernel has worked out.
+ * All of them take and send a struct hop, so that any can be linked to any. A handler is the text
+ * of main's loop body; PASS copies the message to GYRE_OUT, counts it in the state and says what
+ * the kernel has worked out.
  */
 #ifndef GYRE_TEST_NET_H
 #define GYRE_TEST_NET_H
@@ -18,7 +18,8 @@ struct hop {
     uint32_t n;     /* out: which message of the workgroup's life this was, from 1 */
     uint32_t hops;  /* out, as the rest */
     uint32_t key;
-    uint32_t path; /* of the kernels it came through, PATH_BITS each: gyre_kernel_params.id's digit */
+    uint32_t
+        path; /* of the kernels it came through, PATH_BITS each: gyre_kernel_params.id's digit */
 };
 
 #define NET_RELAY "PASS gyre_send();"
