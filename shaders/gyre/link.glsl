@@ -244,8 +244,10 @@ void gyre_settle_journal(uint due)
     }
     if (GYRE_CUTS && due != 0u) {
         gyre_unpublished = !gyre_loops_are_whole();
+        gyre_redo |= GYRE_CLAIMED_UNPUBLISHED; /* the host must submit again, if only for that */
         if (!gyre_unpublished) {
             gyre_arena[gyre_journal_at()] = 0u;
+            gyre_redo &= ~GYRE_CLAIMED_UNPUBLISHED;
         }
     }
 }

@@ -324,3 +324,42 @@ Test(links, what_a_message_sent_is_published_in_spite_of_cuts)
 {
     net_in_both_modes(publish_in_spite_of_cuts);
 }
+
+/* Likewise where it is the only message, cut at any place of what comes after its own work: its
+ * messages must not wait for the next one to be sent. */
+static void publish_the_only_one(struct rig *rig)
+{
+    uint32_t limit = rig->profile.loop_limit ? rig->profile.loop_limit : 65535;
+    gyre_kernel *k[2] = {
+        net_launch(rig, 1, (struct net_text){.sends = SENDS, .body = MANY_SENDS},
+                   (gyre_kernel_params){.chain = 1, .fuel = 0x7fffffff}),
+        net_launch(rig, 2, (struct net_text){.body = NET_RELAY}, (gyre_kernel_params){0}),
+    };
+    ok(gyre_link(k[0], 0, k[1], NULL));
+    net_activate(k, 2);
+    uint32_t whole = 0;
+    uint32_t failed = 0;
+    for (uint32_t turns = limit - 1000; turns < limit + 20; turns += 5) {
+        net_send(k[0], (struct hop){.tag = turns, .turns = turns});
+        uint64_t ended = whole + failed + 1;
+        gyre_stats stats;
+        await((stats = net_books(k[0]), stats.processed + stats.failed == ended));
+        if (stats.failed > failed) {
+            net_take_failure(k[0], GYRE_ERROR_LOOP_LIMIT);
+            failed += 1;
+            continue;
+        }
+        whole += 1;
+        for (uint32_t i = 0; i < SENDS; ++i) {
+            struct hop hop = net_take(k[1]);
+            cr_assert(hop.tag == turns && hop.limit == i);
+        }
+    }
+    cr_assert(rig->profile.loop_limit ? failed > 0 && whole > 0 : failed == 0);
+    net_is_empty(k[1]);
+}
+
+Test(links, the_only_message_is_published_wherever_it_is_cut)
+{
+    net_in_both_modes(publish_the_only_one);
+}
