@@ -110,6 +110,9 @@ static void mark_cycle(struct links *links, const struct link *added)
             }
         }
     }
+    if (!in_graph(added)) {
+        return;
+    }
     added->to->marks |= MARK_AFTER;
     added->from->marks |= MARK_BEFORE;
     spread_marks(links, true, MARK_AFTER);
