@@ -468,6 +468,10 @@ gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mod
 static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
 {
     *stats = kernel->stats;
+    uint64_t late = kernel->links ? route_late(kernel) : 0;
+    stats->accepted += late;
+    stats->linked += late;
+    stats->dropped_terminated += late;
     stats->dropped = stats->dropped_oldest + stats->dropped_newest + stats->dropped_terminated +
                      stats->dropped_unlinked;
     stats->rejected = stats->rejected_full + stats->rejected_invalid;

@@ -201,6 +201,7 @@ struct gyre_kernel {
     uint64_t poll_ps;    /* of its time for one idle look at the rings */
     bool refilled;       /* the input rings were rewound since the last submission */
     bool found_work;     /* there was work when it was submitted */
+    bool settling;       /* the submission in flight is to publish what was cut, and nothing else */
 
     /* Links. Where the kernel is known to be still (`linking`) the worker's thread writes. */
     bool linking;         /* its pipeline is being built anew: it stays LAUNCHED or DEACTIVATED */
@@ -215,6 +216,7 @@ struct gyre_kernel {
     uint32_t marks;
     bool still;
     bool to_kick;
+    uint64_t late; /* messages that were under way to it when it terminated */
 
     gyre_stats stats; /* but for what kernel_stats() fills in */
     struct histogram queueing;

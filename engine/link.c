@@ -50,6 +50,14 @@ void links_finish(struct links *links)
     pthread_cond_destroy(&links->changed);
 }
 
+/* Its tables are to be written anew. */
+static void leave(struct gyre_kernel *kernel)
+{
+    if (kernel) {
+        atomic_store(&kernel->rerouted, true);
+    }
+}
+
 static struct link *find(struct links *links, const struct gyre_kernel *from, uint32_t port,
                          const struct gyre_kernel *to)
 {
@@ -101,6 +109,9 @@ static void mark_cycle(struct links *links, const struct link *added)
                 ends[i]->marks = 0;
             }
         }
+    }
+    if (!in_graph(added)) {
+        return;
     }
     added->to->marks |= MARK_AFTER;
     added->from->marks |= MARK_BEFORE;
@@ -349,26 +360,27 @@ static gyre_result make_room(struct links *links, struct gyre_kernel *kernel, ui
     uint64_t groups = kernel->params.workgroups;
     uint32_t stride = kernel->build.program.info.input.stride;
     uint32_t words = (uint32_t)base_align(GYRE_JOURNAL_ENTRIES + sizes->entries * 2, 32);
+    bool fits = true;
     if (bits & GYRE_LINKS_OUT && words > kernel->journal_words) {
-        arena_give(&links->arena, kernel->journal_at);
-        kernel->journal_words = words;
-        kernel->journal_at = arena_take(&links->arena, groups * words * 4, 128);
+        /* The old one is given back when there is a new one: other links may use it. */
+        uint64_t at = arena_take(&links->arena, groups * words * 4, 128);
+        fits = at != ARENA_NONE;
+        if (fits) {
+            arena_give(&links->arena, kernel->journal_at);
+            kernel->journal_words = words;
+            kernel->journal_at = at;
+        }
     }
     if (bits & GYRE_LINKS_IN && kernel->hand_at == ARENA_NONE) {
         kernel->hand_at = arena_take(&links->arena, groups * stride, stride);
+        fits = fits && kernel->hand_at != ARENA_NONE;
     }
     if (bits & GYRE_LINKS_OUT && kernel->scratch_at == ARENA_NONE) {
         uint32_t out_stride = kernel->build.program.info.output.stride;
         kernel->scratch_at = arena_take(&links->arena, out_stride, out_stride);
+        fits = fits && kernel->scratch_at != ARENA_NONE;
     }
-    bool out = kernel->journal_at != ARENA_NONE && kernel->scratch_at != ARENA_NONE;
-    bool fits = (!(bits & GYRE_LINKS_OUT) || out) &&
-                (!(bits & GYRE_LINKS_IN) || kernel->hand_at != ARENA_NONE);
-    if (!fits) {
-        kernel->journal_words = kernel->journal_at == ARENA_NONE ? 0 : kernel->journal_words;
-        return say_full(links, kernel->id);
-    }
-    return GYRE_OK;
+    return fits ? GYRE_OK : say_full(links, kernel->id);
 }
 
 /* On the worker's thread: a kernel's tables if they have become too small, and its pipeline if it
@@ -414,26 +426,36 @@ static uint64_t unmeasured(const struct carried *carried)
     return 0;
 }
 
+/* What came before is seen by what comes after it: copies and shaders, both ways. */
+static void record_barrier(const struct device *device, VkCommandBuffer commands)
+{
+    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_TRANSFER_BIT |
+                                        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+    VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_READ_BIT |
+                         VK_ACCESS_SHADER_WRITE_BIT,
+    };
+    device->vk.vkCmdPipelineBarrier(commands, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
 static void record_fill(struct connection *it, VkCommandBuffer commands)
 {
     struct links *links = it->links;
     const struct link *link = it->link;
     const struct VolkDeviceTable *vk = &links->device->vk;
     uint64_t count = (uint64_t)link->from_groups * link->to_groups;
+    record_barrier(links->device, commands);
+    build_touch(it->from, commands);
+    record_barrier(links->device, commands);
+    build_touch(it->to, commands);
+    record_barrier(links->device, commands);
     vk->vkCmdFillBuffer(commands, links->memory.handle, link->lines_at, count * GYRE_LINE_WORDS * 4,
                         it->from->params.first_index);
     vk->vkCmdFillBuffer(commands, links->memory.handle, it->from->journal_at,
                         (uint64_t)it->from->params.workgroups * it->from->journal_words * 4, 0);
-    build_touch(it->from, commands);
-    build_touch(it->to, commands);
-    VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
-    };
-    vk->vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
-                             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0,
-                             NULL);
+    record_barrier(links->device, commands);
 }
 
 /* The rings and the journal begin as nothing was in them. */
@@ -623,6 +645,11 @@ static gyre_result begin(struct links *links, struct gyre_kernel *from, uint32_t
     gyre_result result = check_ends(links, from, to);
     pthread_mutex_lock(&links->lock);
     if (result == GYRE_OK) {
+        /* What has ended since they ran last makes room. */
+        links_sweep(links, from);
+        links_sweep(links, to);
+        leave(from);
+        leave(to);
         result = check_port(links, from, port, to, params->spread);
     }
     if (result == GYRE_OK) {
@@ -712,13 +739,6 @@ gyre_result links_connect(struct links *links, struct gyre_kernel *from, uint32_
 }
 
 /* ---- one less ---- */
-
-static void leave(struct gyre_kernel *kernel)
-{
-    if (kernel) {
-        atomic_store(&kernel->rerouted, true);
-    }
-}
 
 /* Those of a cycle that is not one any more keep a slot free for nothing. */
 static void forget_cycles(struct links *links)
@@ -831,7 +851,8 @@ void links_end(struct gyre_kernel *kernel)
     pthread_mutex_lock(&links->lock);
     for (struct link *link = links->first; link; link = link->next) {
         if (link->to == kernel && !link->closed) {
-            drop_waiting(kernel, link_waiting(link), &kernel->stats.dropped_terminated);
+            link->dropped = link_waiting(link);
+            drop_waiting(kernel, link->dropped, &kernel->stats.dropped_terminated);
             kernel->stats.link_missed += link->lost;
             link->closed = true;
             leave(link->from);
@@ -875,6 +896,7 @@ void links_forget(struct gyre_kernel *kernel)
             }
         } else if (link->from == kernel) {
             link->from = NULL;
+            leave(link->to);
         }
     }
     arena_give(&links->arena, kernel->journal_at);

@@ -45,6 +45,7 @@ struct link {
     uint64_t sent;
     uint64_t taken;
     uint64_t lost;
+    uint64_t dropped; /* closed: of those sent and not taken, what is accounted for */
 };
 
 #define LINK_NOWHERE UINT32_MAX
@@ -130,6 +131,9 @@ bool route_can_run(struct gyre_kernel *kernel, uint32_t group, bool queued);
 /* Messages in links to the kernel; and those that found one full, so far. */
 uint64_t route_waiting(struct gyre_kernel *kernel);
 uint64_t route_missed(struct gyre_kernel *kernel);
+
+/* Messages that were under way to the kernel when it terminated. */
+uint64_t route_late(struct gyre_kernel *kernel);
 
 /* No lock held, after route_account(): the kernels at the other ends may have work now. */
 void route_kick(struct gyre_kernel *kernel);

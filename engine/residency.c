@@ -132,7 +132,7 @@ static void fill_submission(struct gyre_kernel *kernel)
         .flags = kernel->refilled ? GYRE_SUBMIT_FORGET : 0,
         .serial = serial,
         .fuel = kernel->fuel,
-        .budget = budget(kernel),
+        .budget = kernel->settling ? 0 : budget(kernel),
         .idle_polls = idle_polls(kernel),
         .guard = GUARD,
         .workgroups = kernel->params.workgroups,
@@ -161,7 +161,7 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
 {
     ASSERT(!kernel->in_flight);
     fill_submission(kernel);
-    kernel->found_work = window_can_run(kernel);
+    kernel->found_work = !kernel->settling && window_can_run(kernel);
     /* What was in hand before a pause is begun anew: nothing got nowhere yet. */
     kernel->strikes = kernel->refilled ? 0 : kernel->strikes;
     kernel->refilled = false;
@@ -528,6 +528,30 @@ void residency_go_on(struct gyre_kernel *kernel)
     }
 }
 
+static bool is_unpublished(const struct gyre_kernel *kernel)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        any = any || (kernel->build.groups[i].begun & GYRE_CLAIMED_UNPUBLISHED) != 0;
+    }
+    return any;
+}
+
+/* A driver that cuts loops can do so between an acknowledgement and the stores that publish what
+ * the message sent to links. These come before all else: a pause, an end, or new tables. */
+static bool settle(struct gyre_kernel *kernel)
+{
+    bool again = kernel->settling;
+    kernel->settling = kernel->fault == GYRE_OK && is_unpublished(kernel);
+    if (kernel->settling && again) {
+        kernel->settling = false;
+        kernel_fail(kernel, log_fail(kernel->services.log, GYRE_ERROR_LOOP_LIMIT,
+                                     "kernel %s: it has more links than the driver runs loops for",
+                                     kernel->id));
+    }
+    return kernel->settling && residency_submit(kernel, 0) == GYRE_OK;
+}
+
 static void warm_up_completed(struct gyre_kernel *kernel, gyre_result result)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups && result == GYRE_OK; ++i) {
@@ -576,7 +600,9 @@ static void completed(struct carried *carried, gyre_result result)
     } else {
         kernel_fail(kernel, result);
     }
-    residency_go_on(kernel);
+    if (!settle(kernel)) {
+        residency_go_on(kernel);
+    }
     failure_act(kernel);
     atomic_fetch_add(&kernel->ends, 1);
     kernel_wake(kernel);

@@ -240,6 +240,11 @@ static void account_out(struct gyre_kernel *kernel, struct link *link)
             kernel->stats.link_lost += lost;
         }
     }
+    if (link->closed && link->to) {
+        uint64_t late = link_waiting(link) - link->dropped;
+        link->dropped += late;
+        link->to->late += late;
+    }
 }
 
 static void account_in(const struct gyre_kernel *kernel, struct link *link)
@@ -299,6 +304,15 @@ uint64_t route_missed(struct gyre_kernel *kernel)
     }
     pthread_mutex_unlock(&links->lock);
     return sum;
+}
+
+uint64_t route_late(struct gyre_kernel *kernel)
+{
+    struct links *links = kernel->services.links;
+    pthread_mutex_lock(&links->lock);
+    uint64_t late = kernel->late;
+    pthread_mutex_unlock(&links->lock);
+    return late;
 }
 
 /* What a workgroup could do: the rule of gyre_await_linked() in shaders/gyre/link.glsl. */

@@ -182,12 +182,30 @@ uint gyre_sent_key()
     return gyre_key_set ? gyre_key : gyre_input_slots[gyre_input_slot].header.extra;
 }
 
+/* Messages so far to some rings, those of the message in hand included: whose turn it is. */
+uint gyre_turn(uint first, uint count)
+{
+    uint sum = 0u;
+    for (uint i = 0u; i < count; ++i) {
+        uint line = gyre_out_ring(first + i).line;
+        sum += gyre_load(gyre_lines[line + GYRE_LINE_TAIL]) + gyre_load(gyre_lines[line + GYRE_LINE_LOST]);
+    }
+    for (uint i = 0u; i < gyre_entries; ++i) {
+        uint ring = gyre_arena[gyre_entry_at(i)] & ~GYRE_ENTRY_LOST;
+        sum += ring - first < count ? 1u : 0u;
+    }
+    return sum;
+}
+
 /* Which ring leads to the workgroup of a target that the message is for. */
 uint gyre_ring_to(uint index)
 {
     gyre_Target target = gyre_target_at(index);
-    uint which = target.by_key != 0u ? gyre_sent_key() : gyre_number() + gyre_sends;
-    return target.first + (target.count == 1u ? 0u : which % target.count);
+    if (target.count == 1u) {
+        return target.first;
+    }
+    uint which = target.by_key != 0u ? gyre_sent_key() : gyre_turn(target.first, target.count);
+    return target.first + which % target.count;
 }
 
 void gyre_enter_all(uint index)
@@ -199,7 +217,12 @@ void gyre_enter_all(uint index)
         }
     } else {
         /* Of keys a hash (Knuth's multiplicative one): the workgroup of a target is chosen by the key itself. */
-        uint which = port.spread == GYRE_TO_KEY ? gyre_sent_key() * 2654435761u >> 16 : gyre_number() + gyre_sends;
+        uint which = gyre_sent_key() * 2654435761u >> 16;
+        if (port.spread == GYRE_TO_TURN) {
+            gyre_Target last = gyre_target_at(port.first + port.count - 1u);
+            uint ring = gyre_target_at(port.first).first;
+            which = gyre_turn(ring, last.first + last.count - ring);
+        }
         gyre_enter(gyre_ring_to(port.first + which % port.count));
     }
 }
@@ -282,8 +305,10 @@ void gyre_settle_journal(uint due)
     }
     if (GYRE_CUTS && due != 0u) {
         gyre_unpublished = !gyre_loops_are_whole();
+        gyre_redo |= GYRE_CLAIMED_UNPUBLISHED; /* the host must submit again, if only for that */
         if (!gyre_unpublished) {
             gyre_arena[gyre_journal_at()] = 0u;
+            gyre_redo &= ~GYRE_CLAIMED_UNPUBLISHED;
         }
     }
 }
@@ -345,10 +370,10 @@ void gyre_claim_link(uint head)
 }
 
 /* How many more of the one ring in can be taken in a row: they are there, and so is the room for what they send. What a
- * driver may drop in the middle of a message is taken one by one. */
+ * driver may drop in the middle of a message, or where it may leave the journal to be published, is taken one by one. */
 uint gyre_look_ahead()
 {
-    if (!GYRE_ONE_IN || gyre_may_be_dropped()) {
+    if (!GYRE_ONE_IN || gyre_may_be_dropped() || (GYRE_CUTS && GYRE_FORWARDS && !GYRE_ONE_OUT)) {
         return 0u;
     }
     uint most = min(gyre_submission.streak + 1u, gyre_in_tail - gyre_head);
@@ -417,7 +442,8 @@ void gyre_fetch()
 uint gyre_await_linked(out bvec4 holds, out uint head, out uint reason)
 {
     uint sources = GYRE_TAKES_LINKS ? gyre_sources : 0u;
-    uint turns = min(max(GYRE_LIVE ? gyre_idle_polls : 0u, sources), gyre_fuel);
+    /* Once around the links at least, whatever the fuel: a kernel that is given little must find its messages. */
+    uint turns = gyre_fuel == 0u ? 0u : max(GYRE_LIVE ? min(gyre_idle_polls, gyre_fuel) : 0u, sources);
     uint left = turns;
     uint command = GYRE_COMMAND_RUN;
     bool blocked = false;
@@ -444,7 +470,7 @@ uint gyre_await_linked(out bvec4 holds, out uint head, out uint reason)
         }
         left -= 1u;
     }
-    gyre_fuel -= turns - left;
+    gyre_fuel -= min(turns - left, max(gyre_fuel, 1u) - 1u);
     bool over = left == 0u || (blocked && turns - left >= sources);
     reason = !over ? 0u : !blocked ? GYRE_EXIT_IDLE : room ? GYRE_EXIT_LINK : GYRE_EXIT_OUTPUT; /* 0: the loop was cut */
     reason = enters || linked ? 0u : reason;
@@ -461,7 +487,12 @@ uint gyre_await_linked(out bvec4 holds, out uint head, out uint reason)
         uint info = gyre_input_slots[slot].header.info;
         uint lane = holds.w ? 3u : holds.z ? 2u : holds.y ? 1u : 0u;
         uint band = (info >> GYRE_INFO_PRIORITY_SHIFT & 0xffu) / (256u / GYRE_LANES);
-        linked = band > lane || (band == lane && gyre_from == GYRE_FROM_HOST);
+        /* Of a residency's first message the parity decides: each may have one only. */
+        bool turn = gyre_from == GYRE_FROM_NOBODY ? (gyre_number() & 1u) != 0u : gyre_from == GYRE_FROM_HOST;
+        linked = band > lane || (band == lane && turn);
+    }
+    if (enters && !there) {
+        gyre_source = gyre_source + 1u < sources ? gyre_source + 1u : 0u; /* another one after the host's */
     }
     return linked ? GYRE_FROM_LINK : enters ? GYRE_FROM_HOST : GYRE_FROM_NOBODY;
 }

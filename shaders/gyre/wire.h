@@ -129,6 +129,9 @@
 #define GYRE_TYPE_TICK 0xffffu /* as in gyre/kernel.h */
 #endif
 
+/* Of the whole workgroup: what an acknowledged message sent to links is still to be published. */
+#define GYRE_CLAIMED_UNPUBLISHED 0x80000000u
+
 /* gyre_Header.info: type in bits 0-15, priority in 16-23, flags in 24-31. */
 #define GYRE_INFO_PRIORITY_SHIFT 16
 #define GYRE_INFO_FLAGS_SHIFT 24
