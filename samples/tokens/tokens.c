@@ -4,10 +4,11 @@
  *
  * In a build of Gyre itself it is bin/tokens. Without an argument the token goes round 10,000
  * times. It takes along what each kernel has counted in its own state, and the program looks
- * whether every one has passed it on exactly once a round. It prints, the times apart,
+ * whether every one has passed it on exactly once a round. It prints (here with lavapipe, which
+ * runs one kernel at a time: every hop is a submission)
  *
  *     10000 rounds: 80000 hops counted, 80000 expected
- *     2.41 s, 30.1 us a hop; 80008 submissions
+ *     5.80 s, 72.5 us a hop; 80016 submissions
  *
  * Exit status: 0; 1 a count is wrong, or something failed; 2 usage. */
 #define _POSIX_C_SOURCE 200809L
