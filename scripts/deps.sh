@@ -7,7 +7,7 @@ packages=(
     gcc g++ clang clang-format binutils cmake ninja-build pkg-config python3 ca-certificates
     libvulkan-dev libvulkan-volk-dev libvulkan1 vulkan-tools vulkan-validationlayers mesa-vulkan-drivers
     libshaderc-dev glslang-dev glslang-tools glslc spirv-tools spirv-headers libspirv-cross-c-shared-dev
-    libjansson-dev libxxhash-dev libcriterion-dev libsndfile1-dev libfftw3-dev libcairo2-dev
+    libjansson-dev libxxhash-dev libcriterion-dev libsndfile1-dev libfftw3-dev libcairo2-dev libpng-dev
 )
 
 if ! command -v dpkg-query >/dev/null; then

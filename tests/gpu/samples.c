@@ -1,6 +1,9 @@
 /* The small samples do what their header comments say. */
 #include <criterion/criterion.h>
 
+#ifdef SAMPLE_PIPELINE
+#include <png.h>
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +51,162 @@ Test(samples, counter_counts_over_many_residencies)
         "%s", output);
     cr_assert(residencies > 1000 / 7, "%s", output);
 }
+
+Test(samples, tokens_make_every_hop_of_every_round)
+{
+    char output[256];
+    unsigned long long submissions = 0;
+    run("tokens", output, sizeof output);
+    const char *line = strstr(output, "10000 rounds: 80000 hops counted, 80000 expected\n");
+    cr_assert_not_null(line, "%s", output);
+    line = strstr(output, " us a hop; ");
+    cr_assert(line && sscanf(line, " us a hop; %llu submissions", &submissions) == 1 &&
+                  submissions >= 8,
+              "%s", output);
+    run("tokens 1", output, sizeof output);
+    cr_assert(strstr(output, "1 rounds: 8 hops counted, 8 expected\n"), "%s", output);
+}
+
+Test(samples, tokens_refuses_what_is_no_number_of_rounds)
+{
+    static const char *const commands[] = {
+        "tokens 0", "tokens -1", "tokens 10x", "tokens 536870912", "tokens 1 2", "tokens ''",
+    };
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char output[256];
+        int status = run_to_end(commands[i], output, sizeof output);
+        cr_assert(status == 2 && strstr(output, "usage: tokens [ROUNDS], 1 to 536870911\n"),
+                  "%s: exit status %d, output %s", commands[i], status, output);
+    }
+}
+
+#ifdef SAMPLE_PIPELINE
+
+#define PIPELINE_DRAWING GYRE_SOURCE_DIR "/samples/pipeline/drawing.png"
+
+static png_image open_png(const char *path)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    cr_assert(png_image_begin_read_from_file(&image, path), "%s: %s", path, image.message);
+    image.format = PNG_FORMAT_GRAY;
+    return image;
+}
+
+static uint8_t *read_png(const char *path, size_t *size)
+{
+    png_image image = open_png(path);
+    *size = PNG_IMAGE_SIZE(image);
+    uint8_t *pixels = malloc(*size);
+    cr_assert(pixels && png_image_finish_read(&image, NULL, pixels, 0, NULL), "%s: %s", path,
+              image.message);
+    return pixels;
+}
+
+static void write_noise(const char *path, uint32_t width, uint32_t height)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION, .width = width, .height = height};
+    image.format = PNG_FORMAT_GRAY;
+    uint8_t *pixels = malloc(PNG_IMAGE_SIZE(image));
+    cr_assert_not_null(pixels);
+    uint32_t random = 1;
+    for (size_t i = 0; i < PNG_IMAGE_SIZE(image); i++) {
+        random = random * 1664525u + 1013904223u;
+        pixels[i] = (uint8_t)(random >> 24);
+    }
+    cr_assert(png_image_write_to_file(&image, path, 0, pixels, 0, NULL), "%s", image.message);
+    free(pixels);
+}
+
+/* Runs it into a file that is read and removed again; gives its pixels. */
+static uint8_t *draw(const char *arguments, const char *expected, size_t *size)
+{
+    char command[512];
+    char output[2048];
+    char png[] = "/tmp/gyre-pipeline-XXXXXX";
+    int file = mkstemp(png);
+    cr_assert_geq(file, 0);
+    close(file);
+    snprintf(command, sizeof command, "pipeline %s %s", arguments, png);
+    run(command, output, sizeof output);
+    cr_assert(strstr(output, expected), "%s", output);
+    cr_assert(strstr(output, "\nlargest error against the CPU: 0\n"), "%s", output);
+    cr_assert(strstr(output, "\nlinked is "), "%s", output);
+    uint8_t *pixels = read_png(png, size);
+    unlink(png);
+    return pixels;
+}
+
+static void check_drawing(const char *option)
+{
+    char arguments[256];
+    size_t size = 0;
+    size_t drawn_size = 0;
+    snprintf(arguments, sizeof arguments, "%s %s/samples/pipeline/photo.png", option,
+             GYRE_SOURCE_DIR);
+    uint8_t *drawing = read_png(PIPELINE_DRAWING, &size);
+    uint8_t *drawn = draw(arguments, "\n1024 x 768 pixels, 192 tiles, ", &drawn_size);
+    cr_assert_eq(drawn_size, size);
+    cr_assert_eq(memcmp(drawn, drawing, size), 0);
+    free(drawn);
+    free(drawing);
+}
+
+Test(samples, pipeline_draws_the_photo)
+{
+    check_drawing("");
+}
+
+Test(samples, pipeline_draws_the_photo_in_strict_visibility)
+{
+    check_drawing("--strict");
+}
+
+Test(samples, pipeline_takes_pictures_that_no_whole_tiles_fit)
+{
+    static const struct {
+        uint32_t width, height;
+        const char *line;
+    } cases[] = {
+        {197, 131, "\n197 x 131 pixels, 12 tiles, "},
+        {1, 1, "\n1 x 1 pixels, 1 tiles, "},
+        {64, 65, "\n64 x 65 pixels, 2 tiles, "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char png[] = "/tmp/gyre-noise-XXXXXX";
+        int file = mkstemp(png);
+        cr_assert_geq(file, 0);
+        close(file);
+        write_noise(png, cases[i].width, cases[i].height);
+        size_t size = 0;
+        free(draw(png, cases[i].line, &size));
+        cr_assert_eq(size, (size_t)cases[i].width * cases[i].height);
+        unlink(png);
+    }
+}
+
+Test(samples, pipeline_refuses_what_it_cannot_read_or_write)
+{
+    static const struct {
+        const char *arguments;
+        const char *sentence;
+    } cases[] = {
+        {"a.png b.png c.png", "usage: pipeline"},
+        {"--wrong", "usage: pipeline"},
+        {GYRE_SOURCE_DIR "/no-such.png", "no-such.png: "},
+        {GYRE_SOURCE_DIR "/samples/pipeline/pipeline.c", "pipeline.c: "},
+        {GYRE_SOURCE_DIR "/samples/pipeline/photo.png /no-such-folder/out.png", "out.png: "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char command[512];
+        char output[2048];
+        snprintf(command, sizeof command, "pipeline %s", cases[i].arguments);
+        int status = run_to_end(command, output, sizeof output);
+        cr_assert(status == 2 && strstr(output, cases[i].sentence), "%s: exit status %d, output %s",
+                  command, status, output);
+    }
+}
+
+#endif
 
 #ifdef SAMPLE_STREAM
 
