@@ -434,9 +434,12 @@ uint64_t carrier_turn(struct carrier *carrier, const struct carried *carried, bo
     uint64_t rival = least_of_others(carrier, carried, now);
     bool shared = carrier->latest != carried ? carrier->latest != NULL
                                              : now < carrier->shared_until;
-    uint64_t turn = rival != UINT64_MAX ? turn_ns(carrier, carried, rival)
-                    : shared && !hears  ? turn_ns(carrier, carried, carried->vtime_ns)
-                                        : longest_ns(carrier);
+    uint64_t turn = longest_ns(carrier);
+    if (rival != UINT64_MAX || (shared && !hears)) {
+        /* It will not run before it is the least, however far ahead it is now. */
+        bool lags = rival != UINT64_MAX && rival > carried->vtime_ns;
+        turn = turn_ns(carrier, carried, lags ? rival : carried->vtime_ns);
+    }
     pthread_mutex_unlock(&carrier->lock);
     return turn;
 }

@@ -32,9 +32,19 @@ static uint32_t idle_polls(const struct gyre_kernel *kernel)
     }
     uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns
                                               : kernel->services.profile->relaunch_ns;
+    idle_ns = idle_ns < kernel->services.bound_ns ? idle_ns : kernel->services.bound_ns;
     uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
                      idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
     return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
+}
+
+/* LIVE: so few turns that a chain of residencies which only polls ends by the bound, for the host
+ * may be late to ask. */
+static uint32_t fuel(const struct gyre_kernel *kernel)
+{
+    uint64_t polls = kernel->services.bound_ns * 1000 / kernel->poll_ps / kernel->params.chain + 1;
+    bool many = !kernel->live || kernel->params.fuel || kernel->fuel <= polls;
+    return many ? kernel->fuel : (uint32_t)polls;
 }
 
 /* From a submission that did nothing but poll. Its time has whatever took the processor away in
@@ -91,7 +101,7 @@ static void fill_submission(struct gyre_kernel *kernel)
         .version = GYRE_WIRE_VERSION,
         .flags = kernel->refilled ? GYRE_SUBMIT_FORGET : 0,
         .serial = serial,
-        .fuel = kernel->fuel,
+        .fuel = fuel(kernel),
         .budget = budget(kernel),
         .idle_polls = idle_polls(kernel),
         .guard = GUARD,
