@@ -42,7 +42,7 @@ static uint64_t vtime_now(const struct carrier *carrier, const struct carried *c
                           uint64_t now)
 {
     uint64_t running = carried == carrier->first ? now - carried->since_ns : 0;
-    return carried->vtime_ns + running / carried->weight;
+    return *carried->clock + running / carried->weight;
 }
 
 static void lower(uint64_t *least, uint64_t vtime)
@@ -59,7 +59,7 @@ static uint64_t least_of_others(const struct carrier *carrier, const struct carr
         lower(&least, each != self ? vtime_now(carrier, each, now) : UINT64_MAX);
     }
     for (const struct carried *each = carrier->ready; each; each = each->next) {
-        lower(&least, each != self ? each->vtime_ns : UINT64_MAX);
+        lower(&least, each != self ? *each->clock : UINT64_MAX);
     }
     return least;
 }
@@ -71,7 +71,7 @@ static uint64_t turn_ns(const struct carrier *carrier, const struct carried *car
                         uint64_t rival)
 {
     int64_t quantum = (int64_t)carrier->params.quantum_ns;
-    int64_t lag = (int64_t)(rival - carried->vtime_ns);
+    int64_t lag = (int64_t)(rival - *carried->clock);
     int64_t turn = lag > quantum ? lag : lag >= 0 ? quantum : lag > -quantum ? quantum + lag : 0;
     uint64_t most = longest_ns(carrier);
     uint64_t wanted = (uint64_t)turn < most ? (uint64_t)turn * carried->weight : most;
@@ -176,7 +176,7 @@ static bool may_follow(const struct carrier *carrier, const struct carried *carr
     const struct carried *resident = carrier->first;
     return !resident || !carrier->params.serial ||
            (carrier->depth < QUEUE_DEPTH &&
-            carried->vtime_ns <= resident->vtime_ns + 2 * carrier->params.quantum_ns);
+            *carried->clock <= *resident->clock + 2 * carrier->params.quantum_ns);
 }
 
 /* Ready ones to the VkQueue, the least virtual time first. */
@@ -212,9 +212,8 @@ static void account(struct carrier *carrier, struct carried *carried, uint64_t n
     uint64_t measured = carried->measure(carried);
     carried->measured = measured > 0;
     carried->took_ns = measured ? measured : now - carried->since_ns;
-    carried->vtime_ns += carried->took_ns / carried->weight;
-    carrier->vtime_ns = carried->vtime_ns > carrier->vtime_ns ? carried->vtime_ns
-                                                              : carrier->vtime_ns;
+    *carried->clock += carried->took_ns / carried->weight;
+    carrier->vtime_ns = *carried->clock > carrier->vtime_ns ? *carried->clock : carrier->vtime_ns;
 }
 
 static void complete(struct carrier *carrier, uint64_t reached, gyre_result result)
@@ -370,7 +369,7 @@ static void wake(struct carrier *carrier, struct carried *carried, uint64_t now)
     least = least == UINT64_MAX ? carrier->vtime_ns : least;
     uint64_t quantum = carrier->params.quantum_ns;
     uint64_t floor = least > quantum ? least - quantum : 0;
-    carried->vtime_ns = carried->vtime_ns > floor ? carried->vtime_ns : floor;
+    *carried->clock = *carried->clock > floor ? *carried->clock : floor;
 }
 
 static bool unlink_from(struct carried **list, struct carried *carried)
@@ -434,9 +433,12 @@ uint64_t carrier_turn(struct carrier *carrier, const struct carried *carried, bo
     uint64_t rival = least_of_others(carrier, carried, now);
     bool shared = carrier->latest != carried ? carrier->latest != NULL
                                              : now < carrier->shared_until;
-    uint64_t turn = rival != UINT64_MAX ? turn_ns(carrier, carried, rival)
-                    : shared && !hears  ? turn_ns(carrier, carried, carried->vtime_ns)
-                                        : longest_ns(carrier);
+    uint64_t turn = longest_ns(carrier);
+    if (rival != UINT64_MAX || (shared && !hears)) {
+        /* It will not run before it is the least, however far ahead it is now. */
+        bool lags = rival != UINT64_MAX && rival > *carried->clock;
+        turn = turn_ns(carrier, carried, lags ? rival : *carried->clock);
+    }
     pthread_mutex_unlock(&carrier->lock);
     return turn;
 }

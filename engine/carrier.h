@@ -13,7 +13,8 @@
  *   - when it has had its turn and others wait: a quantum times its weight, more while it lags;
  *   - at once when another lags by a quantum, as one does that has slept;
  *   - at three quarters of the bound, for host threads wake late.
- * What it overruns counts against it later.
+ * What it overruns counts against it later. Those that feed each other share a clock: what one of
+ * them uses it uses for all, and none is behind another.
  *
  * Lock order: a kernel's lock, then the carrier's, then the timers'. `completed` comes with no lock
  * held, `yield` and `measure` under the carrier's: they take none.
@@ -36,6 +37,7 @@ struct carried {
     uint64_t (*measure)(const struct carried *carried); /* what the submission that just ended took,
                                                            by the device's clock; 0: unknown */
     uint32_t weight;                                    /* 1 or more */
+    uint64_t *clock; /* its virtual time; several may share one. The carrier's to read and write */
 
     /* For the owner to read in `completed`: what it took on the device, waiting not counted. */
     uint64_t took_ns;
@@ -48,8 +50,7 @@ struct carried {
     uint64_t go_value;
     uint64_t value;    /* of `done` at its end */
     uint64_t since_ns; /* when it came to the head of the VkQueue */
-    uint64_t vtime_ns;
-    VkResult result; /* of its vkQueueSubmit */
+    VkResult result;   /* of its vkQueueSubmit */
     bool asked;
     bool calling;
 };

@@ -191,6 +191,7 @@ struct gyre_kernel {
     uint64_t quiet_since; /* with tick_ns: when it was last sent something, or last became ACTIVE */
 
     struct carried carried;
+    uint64_t clock; /* of `carried`, unless there are links */
     bool in_flight;
     atomic_uint_fast32_t wanted; /* the command that a YIELD must not stay in place of */
     uint32_t serial;             /* of the submission in flight, or the last one */

@@ -494,6 +494,7 @@ static gyre_result fill(struct connection *it)
         it->carried.yield = stay;
         it->carried.measure = unmeasured;
         it->carried.weight = 1;
+        it->carried.clock = &it->links->clock;
         result = carrier_submit(it->carrier, &it->carried, commands, VK_NULL_HANDLE, 0);
     }
     if (result == GYRE_OK) {
@@ -669,6 +670,7 @@ static gyre_result begin(struct links *links, struct gyre_kernel *from, uint32_t
             /* One queue for all that are linked: what a submission leaves in a ring, the next one
              * on the queue sees. */
             ends[i]->services.carrier = carrier;
+            ends[i]->carried.clock = &links->clock;
         }
     }
     unlock_both(from, to);

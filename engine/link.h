@@ -57,6 +57,7 @@ struct links {
     pthread_mutex_t change; /* before all kernels' locks: one change of the graph at a time */
     pthread_mutex_t lock;   /* the rest */
     pthread_cond_t changed; /* a kernel is not pinned any more */
+    uint64_t clock;         /* of all that are linked */
     struct buffer memory;
     struct arena arena;
     struct link *first; /* in the order in which they were made */

@@ -49,9 +49,19 @@ static uint32_t idle_polls(const struct gyre_kernel *kernel)
         return 1; /* the workgroups take turns: who polls holds up who has work */
     }
     uint64_t for_ns = idle_ns(kernel);
+    for_ns = for_ns < kernel->services.bound_ns ? for_ns : kernel->services.bound_ns;
     uint64_t polls = for_ns / kernel->poll_ps * 1000 +
                      for_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
     return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
+}
+
+/* LIVE: so few turns that a chain of residencies which only polls ends by the bound, for the host
+ * may be late to ask. */
+static uint32_t fuel(const struct gyre_kernel *kernel)
+{
+    uint64_t polls = kernel->services.bound_ns * 1000 / kernel->poll_ps / kernel->params.chain + 1;
+    bool many = !kernel->live || kernel->params.fuel || kernel->fuel <= polls;
+    return many ? kernel->fuel : (uint32_t)polls;
 }
 
 /* From a submission that did nothing but poll. Its time has whatever took the processor away in
@@ -131,7 +141,7 @@ static void fill_submission(struct gyre_kernel *kernel)
         .version = GYRE_WIRE_VERSION,
         .flags = kernel->refilled ? GYRE_SUBMIT_FORGET : 0,
         .serial = serial,
-        .fuel = kernel->fuel,
+        .fuel = fuel(kernel),
         .budget = kernel->settling ? 0 : budget(kernel),
         .idle_polls = idle_polls(kernel),
         .guard = GUARD,
@@ -630,6 +640,7 @@ void residency_init(struct gyre_kernel *kernel)
     kernel->carried.yield = yield;
     kernel->carried.measure = measure;
     kernel->carried.weight = kernel->params.weight;
+    kernel->carried.clock = &kernel->clock;
     kernel->poll_ps = POLL_PS;
     kernel->fuel = kernel->params.fuel ? kernel->params.fuel : default_fuel(kernel);
 }
