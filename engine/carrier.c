@@ -185,7 +185,7 @@ static void pump(struct carrier *carrier)
     while (carrier->ready) {
         struct carried **best = &carrier->ready;
         for (struct carried **at = best; *at; at = &(*at)->next) {
-            best = (*at)->vtime_ns < (*best)->vtime_ns ? at : best;
+            best = *(*at)->clock < *(*best)->clock ? at : best;
         }
         struct carried *carried = *best;
         if (!may_follow(carrier, carried)) {
