@@ -16,7 +16,6 @@
 #define STRIKES 3u
 
 #define FIRST_BUDGET 1u /* nothing is known of a message then */
-#define STREAK_MOST 31u
 
 /* Submissions in a row that looked for messages, and did not see those that came: then LIVE does
  * not work, whatever the probe says. One may have left just before. */
@@ -93,16 +92,6 @@ static uint32_t budget(const struct gyre_kernel *kernel)
     return messages < 1 ? 1 : messages > FUEL_UNLIMITED ? FUEL_UNLIMITED : (uint32_t)messages;
 }
 
-/* Half of a relaunch's time, so that nobody else waits for longer. */
-static uint32_t streak(const struct gyre_kernel *kernel)
-{
-    if (!kernel->message_ns) {
-        return 0;
-    }
-    uint64_t messages = kernel->services.profile->relaunch_ns / 2 / kernel->message_ns;
-    return messages < STREAK_MOST ? (uint32_t)messages : STREAK_MOST;
-}
-
 /* The words carry no data, so no more order is needed than with `wanted`: see yield(). */
 static void store_command(const struct gyre_kernel *kernel, uint32_t command)
 {
@@ -149,7 +138,6 @@ static void fill_submission(struct gyre_kernel *kernel)
         .kernel_low = (uint32_t)kernel->number,
         .kernel_high = (uint32_t)(kernel->number >> 32),
         .max_hops = kernel->params.max_hops,
-        .streak = streak(kernel),
     };
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         struct group *group = &kernel->build.groups[i];

@@ -114,6 +114,7 @@ uint gyre_redone = 0u;
 #endif
 
 void gyre_synchronize();
+void gyre_write_failure(uint flags, uint code);
 bool gyre_loops_are_whole();
 uint gyre_message_hops();
 uint gyre_away(uint command);
@@ -168,7 +169,7 @@ bool gyre_workgroup_is_whole()
         }
         gyre_synchronize();
         whole = gyre_shared_cut == 0u;
-    } else if (!gyre_is_quiet()) {
+    } else {
         gyre_fence();
     }
     return whole;
@@ -247,18 +248,22 @@ void gyre_publish(uint done, uint answers)
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
      * one of gyre_refuse(). */
     if (done * answers != 0u) {
+        if (GYRE_ONE_OUT && gyre_fault != 0u) {
+            gyre_write_failure(gyre_fault, 0u);
+            if (!GYRE_CUTS) {
+                gyre_fence();
+            }
+        }
         gyre_store(gyre_answer_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
     }
-    if (!gyre_is_quiet()) {
-        gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
-    }
+    gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
     if (GYRE_FORWARDS) {
         gyre_publish_links(done * (gyre_failed != 0u ? 0u : gyre_entries));
     }
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. Not before its answers are there, or the message looks
      * silent to a host that is watching. (Drivers that cut loops run on processors that keep the order, and take a fence of
      * the leader's alone for a meeting.) */
-    if (GYRE_LIVE && !GYRE_CUTS && !gyre_is_quiet()) {
+    if (GYRE_LIVE && !GYRE_CUTS) {
         gyre_fence();
     }
     if (GYRE_TAKES_LINKS && gyre_lane == GYRE_LANE_LINK) {
@@ -482,7 +487,6 @@ uint gyre_decide_linked()
         gyre_fuel -= 1u;
         gyre_room -= GYRE_FORWARDS ? 1u : 0u;
         gyre_cycle_room -= GYRE_FORWARDS ? 1u : 0u;
-        gyre_streak = from == GYRE_FROM_LINK ? gyre_look_ahead() : 0u;
     }
     return from == GYRE_FROM_HOST && reason == 0u && !whole ? GYRE_EXIT_IDLE : reason;
 }
@@ -524,7 +528,6 @@ void gyre_share_decision()
         gyre_shared_output = gyre_output_slot;
         if (GYRE_TAKES_LINKS) {
             gyre_shared_from = gyre_from;
-            gyre_shared_streak = gyre_streak;
         }
     }
     gyre_synchronize();
@@ -534,7 +537,6 @@ void gyre_share_decision()
     gyre_output_slot = gyre_shared_output;
     if (GYRE_TAKES_LINKS) {
         gyre_from = gyre_shared_from;
-        gyre_streak = gyre_shared_streak;
     }
 }
 
@@ -562,6 +564,7 @@ void gyre_take()
     if (GYRE_FORWARDS) {
         gyre_entries = 0u;
         gyre_forwards = 0u;
+        gyre_fault = 0u;
         gyre_key_set = false;
     }
 }
@@ -574,17 +577,13 @@ bool gyre_receive()
         gyre_over = !gyre_finish();
     }
     if (!(GYRE_CUTS && gyre_over)) {
-        if (GYRE_ONE_IN && gyre_streak != 0u) {
-            gyre_take_next();
-        } else {
-            if (gyre_leads()) {
-                gyre_goes_on = 0u;
-                gyre_decide();
-            }
-            gyre_share_decision();
-            if (GYRE_TAKES_LINKS && gyre_goes_on != 0u && gyre_from == GYRE_FROM_HOST) {
-                gyre_fetch();
-            }
+        if (gyre_leads()) {
+            gyre_goes_on = 0u;
+            gyre_decide();
+        }
+        gyre_share_decision();
+        if (GYRE_TAKES_LINKS && gyre_goes_on != 0u && gyre_from == GYRE_FROM_HOST) {
+            gyre_fetch();
         }
         gyre_take();
         gyre_over = gyre_goes_on == 0u;
@@ -633,17 +632,43 @@ void gyre_fail_by(uint flag)
     }
 }
 
+/* To the only link that there is. A branch costs software drivers what lies on both of its sides, so a failure is only noted
+ * here: gyre_publish() writes it. */
+void gyre_forward_one()
+{
+    uint fault = gyre_ports == 0u ? GYRE_FLAG_NO_ROUTE : 0u;
+    fault = gyre_message_hops() >= gyre_submission.max_hops ? GYRE_FLAG_HOPS : fault;
+    fault = gyre_sends == gyre_max_sends ? GYRE_FLAG_OVERSENT : fault;
+    if (gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
+        if (gyre_leads()) {
+            gyre_write_link_header(gyre_output_at * gyre_output_stride);
+        }
+        gyre_fault = fault;
+        gyre_failed = fault != 0u ? 1u : 0u;
+        gyre_entries = 1u;
+        gyre_forwards = 1u;
+        gyre_sends = 1u;
+    }
+}
+
 /* GYRE_OUT is a message for all that is linked to the port, or with GYRE_HOST an answer. Port 0 is the host as long as
- * nothing is linked to it; any other port without a link fails the message. After a send to a link GYRE_OUT stays the same
+ * nothing has been linked to it; any other port without a link fails the message, and so does one whose kernels have all
+ * ended. After a send to a link GYRE_OUT stays the same
  * memory and may be written again. */
 void gyre_send_to(uint port)
 {
     if (gyre_hand != GYRE_HAND_MESSAGE || gyre_failed != 0u) {
         return;
     }
+    if (GYRE_ONE_OUT && port == 0u) {
+        gyre_forward_one();
+        return;
+    }
     bool linked = false;
-    if (GYRE_FORWARDS) {
-        linked = GYRE_ONE_OUT ? port < gyre_ports : port < gyre_ports && gyre_port_at(port).count != 0u;
+    bool ended = false;
+    if (GYRE_FORWARDS && !GYRE_ONE_OUT) {
+        linked = port < gyre_ports && gyre_port_at(port).count != 0u;
+        ended = port == 0u && gyre_routes.ended != 0u;
     }
     if (linked && gyre_sends == gyre_max_sends) {
         gyre_fail_by(GYRE_FLAG_OVERSENT);
@@ -652,7 +677,7 @@ void gyre_send_to(uint port)
     } else if (linked) {
         gyre_forward(port);
         gyre_sends += 1u;
-    } else if (port == 0u || port == GYRE_HOST) {
+    } else if ((port == 0u && !ended) || port == GYRE_HOST) {
         gyre_answer();
     } else {
         gyre_fail_by(GYRE_FLAG_NO_ROUTE);
@@ -662,7 +687,9 @@ void gyre_send_to(uint port)
 /* To port 0. */
 void gyre_send()
 {
-    if (GYRE_FORWARDS) {
+    if (GYRE_ONE_OUT) {
+        gyre_forward_one();
+    } else if (GYRE_FORWARDS) {
         gyre_send_to(0u);
     } else if (gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
         gyre_answer();
@@ -859,7 +886,6 @@ void gyre_refuse()
 /* No loop in here: it must hold when the driver cuts them all. */
 void gyre_end()
 {
-    gyre_streak = 0u;
     bool whole = gyre_finish();
     if (gyre_leads()) {
         if (gyre_stamped == 0u) {

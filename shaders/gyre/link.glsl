@@ -23,7 +23,6 @@
 
 shared uint gyre_shared_entries;
 shared uint gyre_shared_from;
-shared uint gyre_shared_streak;
 
 /* The same in every invocation. */
 uint gyre_entries = 0u;  /* in the journal, of the message in hand */
@@ -31,7 +30,7 @@ uint gyre_forwards = 0u; /* of gyre_sends, those to links */
 uint gyre_key = 0u;      /* of what is sent, */
 bool gyre_key_set = false; /* if it is not that of the message in hand */
 uint gyre_ports = 0u;
-uint gyre_streak = 0u; /* messages to come of the one ring in, before the leader looks around again */
+uint gyre_fault = 0u; /* GYRE_FLAG_..., of the message in hand */
 uint gyre_in_slots = 0u;
 uint gyre_in_size = 1u;
 uint gyre_out_line = 0u; /* of the one ring out */
@@ -260,15 +259,6 @@ void gyre_copy_to_link(uint entry)
 /* GYRE_OUT to all that the port leads to. */
 void gyre_forward(uint port)
 {
-    if (GYRE_ONE_OUT) {
-        /* It is there already. */
-        if (gyre_leads()) {
-            gyre_write_link_header(gyre_output_at * gyre_output_stride);
-        }
-        gyre_entries = 1u;
-        gyre_forwards = 1u;
-        return;
-    }
     uint first = gyre_entries;
     if (gyre_leads()) {
         gyre_enter_all(port);
@@ -317,7 +307,7 @@ void gyre_settle_journal(uint due)
 void gyre_publish_links(uint due)
 {
     if (GYRE_ONE_OUT) {
-        if (gyre_ports != 0u && gyre_streak == 0u) {
+        if (due != 0u) {
             gyre_store(gyre_lines[gyre_out_line + GYRE_LINE_TAIL], gyre_out_tail); /* R2, as above */
         }
         return;
@@ -369,54 +359,12 @@ void gyre_claim_link(uint head)
     gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
 }
 
-/* How many more of the one ring in can be taken in a row: they are there, and so is the room for what they send. What a
- * driver may drop in the middle of a message, or where it may leave the journal to be published, is taken one by one. */
-uint gyre_look_ahead()
-{
-    if (!GYRE_ONE_IN || gyre_may_be_dropped() || (GYRE_CUTS && GYRE_FORWARDS && !GYRE_ONE_OUT)) {
-        return 0u;
-    }
-    uint most = min(gyre_submission.streak + 1u, gyre_in_tail - gyre_head);
-    most = min(most, min(gyre_left, gyre_fuel));
-    most = min(most, (gyre_output_size - (gyre_output_tail - gyre_output_head)) / gyre_max_sends);
-    if (GYRE_FORWARDS) {
-        uint kept = gyre_in_cycle ? 0u : 1u;
-        most = min(most, min(gyre_room, gyre_cycle_room - min(gyre_cycle_room, kept)));
-    }
-    return most - min(most, 1u);
-}
-
-/* The next one of a streak: all invocations know where it is. */
-void gyre_take_next()
-{
-    gyre_streak -= 1u;
-    gyre_input_slot = gyre_in_slots + ((gyre_input_slot - gyre_in_slots + 1u) & (gyre_in_size - 1u));
-    uint first = gyre_group * gyre_output_size;
-    uint answers = gyre_failed != 0u ? 1u : gyre_answers();
-    gyre_output_slot = first + ((gyre_output_slot - first + answers) & (gyre_output_size - 1u));
-    gyre_claim_flags = 0u;
-    if (gyre_leads()) {
-        gyre_fuel -= 1u;
-        gyre_room -= GYRE_FORWARDS ? 1u : 0u;
-        gyre_cycle_room -= GYRE_FORWARDS ? 1u : 0u;
-    }
-}
-
-/* Within a streak nothing is published but answers that a watching host could take. */
-bool gyre_is_quiet()
-{
-    bool answered = gyre_failed != 0u || gyre_answers() != 0u;
-    return GYRE_ONE_IN && gyre_streak != 0u && !(GYRE_LIVE && answered);
-}
-
 /* R3: gives the slot back; pairs with A4 in gyre_look_at_rooms(). */
 void gyre_leave_source(uint done)
 {
     if (GYRE_ONE_IN) {
         gyre_in_head = gyre_head;
-        if (gyre_streak == 0u) {
-            gyre_store(gyre_lines[gyre_in_line + GYRE_LINE_HEAD], gyre_head);
-        }
+        gyre_store(gyre_lines[gyre_in_line + GYRE_LINE_HEAD], gyre_head);
     } else {
         gyre_store(gyre_lines[gyre_in_ring(gyre_taken).line + GYRE_LINE_HEAD], gyre_head);
         gyre_store(gyre_mirror[gyre_routes.mirror_in + gyre_group * gyre_routes.mirror_stride + gyre_taken], gyre_head);
@@ -543,18 +491,10 @@ void gyre_begin_links()
     }
 }
 
-/* What a streak has not published yet. The host looks at the mirrors when the submission has ended. */
+/* The host looks when the submission has ended. */
 void gyre_end_links()
 {
-    if (GYRE_ONE_IN) {
-        gyre_fence();
-        gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
-    }
-    if (GYRE_ONE_OUT && gyre_ports != 0u) {
-        gyre_store(gyre_lines[gyre_out_line + GYRE_LINE_TAIL], gyre_out_tail);
-    }
     if (GYRE_ONE_IN && gyre_sources != 0u) {
-        gyre_store(gyre_lines[gyre_in_line + GYRE_LINE_HEAD], gyre_in_head);
         gyre_store(gyre_mirror[gyre_routes.mirror_in], gyre_in_head);
     }
     if (GYRE_ONE_OUT && gyre_ports != 0u) {

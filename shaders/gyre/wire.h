@@ -192,8 +192,7 @@ struct gyre_Submission {
     gyre_word kernel_low;
     gyre_word kernel_high;
     gyre_word max_hops;
-    gyre_word streak; /* messages of a link to take at most without looking around */
-    gyre_word reserved[19];
+    gyre_word reserved[20];
 };
 GYRE_WIRE_SIZE(gyre_Submission, 128)
 
@@ -315,7 +314,8 @@ struct gyre_Routes {
     gyre_word journal_words;
     gyre_word hand; /* slot of workgroup 0 for what the host sent, as an index in binding 2 */
     gyre_word scratch; /* slot for GYRE_OUT while nothing is linked, as an index in binding 3 */
-    gyre_word reserved[2];
+    gyre_word ended; /* 1: all that was linked to port 0 has terminated */
+    gyre_word reserved;
 };
 GYRE_WIRE_SIZE(gyre_Routes, 64)
 
