@@ -213,7 +213,8 @@ struct gyre_kernel {
     uint64_t hand_at;
     uint64_t scratch_at;
     uint32_t journal_words; /* of a workgroup */
-    uint32_t pins; /* of threads that use it; this and what follows under the links' lock */
+    uint32_t pins;        /* of threads that use it; this and what follows under the links' lock */
+    uint64_t ended_ports; /* bits: all that was linked there has terminated */
     uint32_t marks;
     bool still;
     bool to_kick;

@@ -349,6 +349,7 @@ static gyre_result make_link(struct links *links, struct gyre_kernel *from, uint
         last = &(*last)->next;
     }
     *last = link;
+    from->ended_ports &= ~(UINT64_C(1) << port);
     *made = link;
     return GYRE_OK;
 }
@@ -385,11 +386,12 @@ static gyre_result make_room(struct links *links, struct gyre_kernel *kernel, ui
 
 /* On the worker's thread: a kernel's tables if they have become too small, and its pipeline if it
  * is made for other links. */
-static gyre_result rebuild(struct links *links, struct gyre_kernel *kernel, uint32_t bits)
+static gyre_result rebuild(struct links *links, struct gyre_kernel *kernel)
 {
     pthread_mutex_lock(&links->lock);
     struct route_sizes sizes = route_measure(links, kernel);
-    uint32_t shape = route_shape(links, kernel, kernel->links | bits);
+    uint32_t shape = route_shape(links, kernel);
+    uint32_t bits = shape & (GYRE_LINKS_IN | GYRE_LINKS_OUT);
     gyre_result result = make_room(links, kernel, bits, &sizes);
     pthread_mutex_unlock(&links->lock);
     if (result == GYRE_OK) {
@@ -584,16 +586,33 @@ static void drop_connection(struct connection *it)
     }
 }
 
+static void finish(struct connection *it, gyre_result result)
+{
+    let_go(it->from);
+    if (it->to != it->from) {
+        let_go(it->to);
+    }
+    pthread_mutex_lock(&it->lock);
+    it->result = result;
+    it->done = true;
+    pthread_cond_broadcast(&it->changed);
+    pthread_mutex_unlock(&it->lock);
+    drop_connection(it);
+}
+
+static gyre_result rebuild_both(struct connection *it)
+{
+    gyre_result result = rebuild(it->links, it->from);
+    return result == GYRE_OK ? rebuild(it->links, it->to) : result;
+}
+
 /* On the worker's thread. */
 static void connect(void *argument)
 {
     struct connection *it = argument;
     gyre_result result = hold_cycle(it->links, it);
     if (result == GYRE_OK) {
-        result = rebuild(it->links, it->from, GYRE_LINKS_OUT);
-    }
-    if (result == GYRE_OK) {
-        result = rebuild(it->links, it->to, GYRE_LINKS_IN);
+        result = rebuild_both(it);
     }
     if (result == GYRE_OK) {
         result = fill(it);
@@ -608,17 +627,16 @@ static void connect(void *argument)
         pthread_mutex_lock(&it->links->lock);
         remove_link(it->links, it->link);
         pthread_mutex_unlock(&it->links->lock);
+        rebuild_both(it); /* as they were */
     }
-    let_go(it->from);
-    if (it->to != it->from) {
-        let_go(it->to);
-    }
-    pthread_mutex_lock(&it->lock);
-    it->result = result;
-    it->done = true;
-    pthread_cond_broadcast(&it->changed);
-    pthread_mutex_unlock(&it->lock);
-    drop_connection(it);
+    finish(it, result);
+}
+
+/* Likewise, when the link is gone. */
+static void disconnect(void *argument)
+{
+    struct connection *it = argument;
+    finish(it, rebuild_both(it));
 }
 
 static void lock_both(struct gyre_kernel *a, struct gyre_kernel *b)
@@ -695,11 +713,12 @@ static struct connection *new_connection(struct links *links, struct gyre_kernel
 }
 
 /* The job, and its end or the deadline. */
-static gyre_result run(struct connection *it, uint64_t deadline)
+static gyre_result run(struct connection *it, void (*work)(void *), uint64_t deadline)
 {
     struct worker *worker = it->from->services.worker;
-    struct worker_job *job = worker_start(worker, connect, it);
+    struct worker_job *job = worker_start(worker, work, it);
     if (!job) {
+        finish(it, GYRE_ERROR_NO_MEMORY);
         return GYRE_ERROR_NO_MEMORY;
     }
     worker_forget(worker, job);
@@ -731,7 +750,7 @@ gyre_result links_connect(struct links *links, struct gyre_kernel *from, uint32_
     pthread_mutex_lock(&links->change);
     result = begin(links, from, port, to, params, carrier, &it->link);
     if (result == GYRE_OK) {
-        result = run(it, deadline);
+        result = run(it, connect, deadline);
     } else {
         drop_connection(it); /* the job's part */
     }
@@ -781,12 +800,22 @@ static gyre_result check_parting(struct links *links, const struct gyre_kernel *
                     gyre_state_name(from->state), to->id, gyre_state_name(to->state));
 }
 
+static bool has_open(struct links *links, const struct gyre_kernel *from, uint32_t port)
+{
+    bool any = false;
+    for (const struct link *link = links->first; link; link = link->next) {
+        any = any || (link->from == from && link->port == port && !link->closed);
+    }
+    return any;
+}
+
 /* All locks held. */
 static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t port,
                         struct gyre_kernel *to, uint64_t *dropped)
 {
     struct link *link = find(links, from, port, to);
-    if (!link) {
+    bool ended = port < GYRE_PORTS_MAX && from->ended_ports >> port & 1;
+    if (!link && !(ended && to->state == GYRE_TERMINATED)) {
         return log_fail(links->device->log, GYRE_ERROR_NOT_FOUND,
                         "port %u of kernel %s is not linked to %s", port, from->id, to->id);
     }
@@ -794,27 +823,47 @@ static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t 
     if (result != GYRE_OK) {
         return result;
     }
-    uint64_t waiting = link_waiting(link);
+    uint64_t waiting = link ? link_waiting(link) : 0;
     drop_waiting(to, waiting, &to->stats.dropped_unlinked);
-    to->stats.link_missed += link->lost;
     if (dropped) {
         *dropped = waiting;
     }
-    remove_link(links, link);
+    if (link) {
+        to->stats.link_missed += link->lost;
+        remove_link(links, link);
+    }
+    if (!has_open(links, from, port)) {
+        from->ended_ports &= ~(UINT64_C(1) << port);
+    }
     leave(from);
     leave(to);
     forget_cycles(links);
+    from->linking = from->state != GYRE_TERMINATED;
+    to->linking = to->state != GYRE_TERMINATED;
     return GYRE_OK;
 }
 
 gyre_result links_disconnect(struct links *links, struct gyre_kernel *from, uint32_t port,
                              struct gyre_kernel *to, uint64_t *dropped)
 {
+    struct connection *it = new_connection(links, from, to, NULL);
+    if (!it) {
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    uint64_t deadline = base_deadline(from->params.launch_timeout_ns);
+    pthread_mutex_lock(&links->change);
     lock_both(from, to);
     pthread_mutex_lock(&links->lock);
     gyre_result result = part(links, from, port, to, dropped);
     pthread_mutex_unlock(&links->lock);
     unlock_both(from, to);
+    if (result == GYRE_OK) {
+        result = run(it, disconnect, deadline);
+    } else {
+        drop_connection(it); /* the job's part */
+    }
+    pthread_mutex_unlock(&links->change);
+    drop_connection(it);
     return result;
 }
 
@@ -858,6 +907,9 @@ void links_end(struct gyre_kernel *kernel)
             kernel->stats.link_missed += link->lost;
             link->closed = true;
             leave(link->from);
+            if (link->from && !has_open(links, link->from, link->port)) {
+                link->from->ended_ports |= UINT64_C(1) << link->port;
+            }
         }
     }
     forget_cycles(links);

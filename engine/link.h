@@ -115,8 +115,8 @@ void links_sweep(struct links *links, struct gyre_kernel *kernel);
 
 struct route_sizes route_measure(struct links *links, const struct gyre_kernel *kernel);
 
-/* What its pipeline is to be made for, with links of these kinds (GYRE_LINKS_IN, OUT). */
-uint32_t route_shape(struct links *links, const struct gyre_kernel *kernel, uint32_t bits);
+/* What its pipeline is to be made for: GYRE_LINKS_.... */
+uint32_t route_shape(struct links *links, const struct gyre_kernel *kernel);
 
 /* ---- route.c; the kernel's lock held, or nobody else knows the kernel ---- */
 

@@ -88,6 +88,7 @@ static struct writer writer_begin(struct gyre_kernel *kernel, const struct route
         .journal = (uint32_t)(kernel->journal_at / 4),
         .journal_words = kernel->journal_words,
         .hand = (uint32_t)(kernel->hand_at / kernel->build.program.info.input.stride),
+        .ended = kernel->ended_ports & 1,
         .scratch = (uint32_t)(kernel->scratch_at / kernel->build.program.info.output.stride),
     };
     return writer;
@@ -153,36 +154,39 @@ static void write_in(struct writer *writer, struct link *link)
     writer->next_source += link->from_groups;
 }
 
-/* The only link out, or in; NULL: there are others, or none. */
-static const struct link *only(struct links *links, const struct gyre_kernel *kernel, bool out)
+/* How many links out, or in, and one of them. */
+static uint32_t count_links(struct links *links, const struct gyre_kernel *kernel, bool out,
+                            const struct link **one)
 {
-    const struct link *found = NULL;
+    uint32_t count = 0;
     for (const struct link *link = links->first; link; link = link->next) {
         bool counts = out ? is_out(link, kernel) : link->to == kernel;
-        if (counts && found) {
-            return NULL;
-        }
-        found = counts ? link : found;
+        count += counts;
+        *one = counts ? link : *one;
     }
-    return found;
+    return count;
 }
 
-uint32_t route_shape(struct links *links, const struct gyre_kernel *kernel, uint32_t bits)
+uint32_t route_shape(struct links *links, const struct gyre_kernel *kernel)
 {
+    const struct link *in = NULL;
+    const struct link *out = NULL;
+    uint32_t ins = count_links(links, kernel, false, &in);
+    uint32_t outs = count_links(links, kernel, true, &out);
+    uint32_t shape = (ins > 0 ? GYRE_LINKS_IN : 0) |
+                     (outs > 0 || kernel->ended_ports ? GYRE_LINKS_OUT : 0);
     if (kernel->params.workgroups > 1) {
-        return bits;
+        return shape;
     }
-    const struct link *in = only(links, kernel, false);
-    if (in && in->from_groups == 1) {
-        bits |= GYRE_LINKS_ONE_IN;
+    if (ins == 1 && in->from_groups == 1) {
+        shape |= GYRE_LINKS_ONE_IN;
     }
-    const struct link *out = only(links, kernel, true);
     const struct spirv_info *info = &kernel->build.program.info;
-    if (out && out->to_groups == 1 && out->port == 0 && !out->lossy && info->max_sends == 1 &&
+    if (outs == 1 && out->to_groups == 1 && out->port == 0 && !out->lossy && info->max_sends == 1 &&
         out->stride == info->output.stride) {
-        bits |= GYRE_LINKS_ONE_OUT;
+        shape |= GYRE_LINKS_ONE_OUT;
     }
-    return bits;
+    return shape;
 }
 
 void route_write(struct gyre_kernel *kernel)

@@ -59,8 +59,9 @@ GYRE_API gyre_result gyre_link(gyre_kernel *from, uint32_t port, gyre_kernel *to
 
 /* Undoes gyre_link(). What lies in the link is dropped; `dropped` (may be NULL) gets how many. Both
  * kernels must be LAUNCHED, DEACTIVATED or TERMINATED. A kernel that terminates drops what lies in
- * the links to it and takes these down by itself; to the kernels before it, it is as if they had
- * never been linked. Results: OK, STATE, NOT_FOUND. Does not block. Thread-safety: safe. */
+ * the links to it; what others send to a port whose kernels have all terminated fails with
+ * NO_ROUTE, until the port is linked anew or unlinked. Results: OK, STATE, NOT_FOUND, and as
+ * gyre_link() for the pipelines. Blocks. Thread-safety: safe. */
 GYRE_API gyre_result gyre_unlink(gyre_kernel *from, uint32_t port, gyre_kernel *to,
                                  uint64_t *dropped);
 
