@@ -27,11 +27,13 @@ static uint32_t default_fuel(const struct gyre_kernel *kernel)
 
 static uint32_t idle_polls(const struct gyre_kernel *kernel)
 {
-    if (kernel->links) {
-        return 1; /* those at the other ends want the device */
+    const gyre_profile *profile = kernel->services.profile;
+    bool crowded = kernel->params.workgroups > profile->resident_workgroups &&
+                   !profile->resident_at_least;
+    if (kernel->links || crowded) {
+        return 1; /* others want the device: at the links' other ends, or its own workgroups */
     }
-    uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns
-                                              : kernel->services.profile->relaunch_ns;
+    uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns : profile->relaunch_ns;
     uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
                      idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
     return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
