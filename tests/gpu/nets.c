@@ -223,6 +223,7 @@ static bool is_done(struct net *net)
         gyre_stats stats = net_books(net->members[i].kernel);
         forwarded += stats.forwarded;
         linked += stats.linked;
+        cr_assert(stats.corrupt == 0 && stats.output_dropped == 0);
         idle = idle && stats.accepted == net->members[i].entered + stats.linked &&
                stats.accepted == stats.processed + stats.failed && stats.unread == 0;
     }
@@ -252,13 +253,13 @@ static void run(struct net *net)
     pthread_t thread;
     cr_assert(pthread_create(&thread, NULL, send_all, net) == 0);
     uint64_t until = rig_now_ns() + PATIENCE;
-    bool done = false;
-    while (!done) {
+    /* Twice: an answer may lie on the device still when the first look says that all are taken. */
+    uint32_t done = 0;
+    while (done < 2) {
         if (rig_now_ns() >= until) {
             describe(net);
             cr_assert_fail("it does not come to rest");
         }
-        uint32_t before = net->seen_count;
         bool any = false;
         for (uint32_t i = 0; i < net->count; ++i) {
             struct scripted answer;
@@ -268,8 +269,8 @@ static void run(struct net *net)
                 any = true;
             }
         }
-        if (!any && before == net->seen_count) {
-            done = is_done(net);
+        done = !any && is_done(net) ? done + 1 : 0;
+        if (!any) {
             counting_sleep(200000);
         }
     }
@@ -281,6 +282,28 @@ static void run(struct net *net)
 /* ---- the model ---- */
 
 /* Is there an answer that came this way? */
+static void describe_message(const struct net *net, uint32_t tag)
+{
+    const struct scripted *message = &net->messages[tag];
+    cr_log_info("message %u into kernel %u, script %o, turns %u", tag, net->entry[tag],
+                message->script, message->turns);
+    for (const struct seen *seen = net->of[tag]; seen; seen = seen->next) {
+        cr_log_info("  out of kernel %u by %x%s", seen->kernel, seen->path,
+                    seen->expected ? ", expected" : "");
+    }
+    for (uint32_t i = 0; i < net->count; ++i) {
+        if (net->failed[i][tag]) {
+            cr_log_info("  failed in kernel %u: %u", i, net->failed[i][tag]);
+        }
+        for (uint32_t p = 0; p < PORTS && tag < MESSAGES; ++p) {
+            const struct port *port = &net->members[i].ports[p];
+            cr_log_info("  %u port %u spread %u: %u of %u %u %u %u %u", i, p, port->spread,
+                        port->count, port->targets[0], port->targets[1], port->targets[2],
+                        port->targets[3], port->targets[4]);
+        }
+    }
+}
+
 static bool came_by(const struct net *net, uint32_t tag, uint32_t path, uint32_t bits)
 {
     for (const struct seen *seen = net->of[tag]; seen; seen = seen->next) {
@@ -336,6 +359,11 @@ static void walk(struct net *net, uint32_t at, uint32_t tag, uint32_t path, uint
     for (uint32_t i = 0; i < 2; ++i) {
         bool to_link = to[i] < PORTS && net->members[at].ports[to[i]].count;
         if (to[i] != TO_HOST && to[i] != TO_NOTHING && !to_link && to[i] != 0) {
+            if (net->failed[at][tag] == 0) {
+                cr_log_info("walked to %u by %x", at, path);
+                describe_message(net, tag);
+                describe(net);
+            }
             cr_assert(net->failed[at][tag] > 0, "message %u did not fail in kernel %u", tag, at);
             net->failed[at][tag] -= 1;
             return;
