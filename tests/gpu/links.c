@@ -363,3 +363,311 @@ Test(links, the_only_message_is_published_wherever_it_is_cut)
 {
     net_in_both_modes(publish_the_only_one);
 }
+
+/* ---- a slow stage ---- */
+
+/* All that the pipeline holds is taken, the sender is told, and then all of it comes out in order.
+ */
+static void press_back(struct rig *rig)
+{
+    enum { MANY = 400 };
+    gyre_kernel *k[3];
+    for (uint32_t i = 0; i < 3; ++i) {
+        k[i] = net_launch(rig, i + 1, (struct net_text){0},
+                          (gyre_kernel_params){
+                              .queue_size = 4,
+                              .window = 2,
+                              .output_queue_size = 4,
+                              .output_window = 2,
+                              .backpressure = i == 0 ? GYRE_REJECT : GYRE_BLOCK,
+                          });
+    }
+    ok(gyre_link(k[0], 0, k[1], &(gyre_link_params){.slots = 4}));
+    ok(gyre_link(k[1], 0, k[2], &(gyre_link_params){.slots = 2}));
+    net_activate(k, 3);
+    uint32_t full = 0;
+    uint32_t taken = 0;
+    for (uint32_t sent = 0; sent < MANY;) {
+        struct hop hop = {.tag = sent, .turns = 5000};
+        gyre_result result = gyre_try_send(
+            k[0], &(gyre_message){.data = &hop, .size = sizeof hop, .correlation = sent});
+        cr_assert(result == GYRE_OK || result == GYRE_ERROR_FULL, "%s", gyre_result_name(result));
+        sent += result == GYRE_OK;
+        full += result != GYRE_OK;
+        if (result != GYRE_OK) {
+            /* Nobody takes answers until now: the last stage's are full, and the first sender
+             * knows. */
+            cr_assert(net_take(k[2]).tag == taken);
+            taken += 1;
+        }
+    }
+    cr_assert(full > 0);
+    for (; taken < MANY; ++taken) {
+        cr_assert(net_take(k[2]).tag == taken);
+    }
+    for (uint32_t i = 0; i < 3; ++i) {
+        gyre_stats stats = flow_rest(k[i]);
+        net_books(k[i]);
+        cr_assert(stats.processed == MANY && stats.forwarded == (i < 2 ? MANY : 0));
+        net_is_empty(k[i]);
+    }
+}
+
+Test(links, a_slow_last_stage_holds_the_first_sender_back)
+{
+    net_in_both_modes(press_back);
+}
+
+/* ---- what a handler may do wrong ---- */
+
+/* mode: how many sends; limit: fail after that many. */
+#define SEND_AND_FAIL \
+    "PASS for (uint i = 0u; i < GYRE_IN.mode; ++i) {" \
+    "    if (GYRE_IN.limit == i) { gyre_fail(77u); }" \
+    "    gyre_send_to(GYRE_IN.mode == 100u ? 9u : i == 3u ? GYRE_HOST : i % 4u);" \
+    "}"
+
+static void fail_after_sends(struct rig *rig)
+{
+    gyre_kernel *k[4];
+    k[0] = net_launch(rig, 1, (struct net_text){.sends = 4, .body = SEND_AND_FAIL},
+                      (gyre_kernel_params){0});
+    for (uint32_t i = 1; i < 4; ++i) {
+        k[i] = net_launch(rig, i + 1, (struct net_text){0}, (gyre_kernel_params){0});
+        link_to(k[0], 0, k[i], GYRE_SPREAD_EACH);
+    }
+    link_to(k[0], 1, k[1], GYRE_SPREAD_EACH);
+    link_to(k[0], 2, k[2], GYRE_SPREAD_EACH);
+    net_activate(k, 4);
+    static const struct {
+        uint32_t sends;
+        uint32_t fail;
+        gyre_result result;
+    } cases[] = {
+        {4, 9, GYRE_OK},
+        {4, 1, GYRE_ERROR_HANDLER},
+        {4, 3, GYRE_ERROR_HANDLER},
+        {5, 9, GYRE_ERROR_OVERSENT},
+        {1, 9, GYRE_OK},
+        {3, 0, GYRE_ERROR_HANDLER},
+        {100, 200, GYRE_ERROR_NO_ROUTE},
+    };
+    for (uint32_t i = 0; i < LENGTH(cases); ++i) {
+        net_send(k[0], (struct hop){.tag = i, .mode = cases[i].sends, .limit = cases[i].fail});
+    }
+    cr_assert(net_take(k[0]).tag == 0);
+    for (uint32_t i = 0; i < LENGTH(cases); ++i) {
+        if (cases[i].result != GYRE_OK) {
+            gyre_reply reply = net_take_failure(k[0], cases[i].result);
+            cr_assert(reply.correlation == i &&
+                      reply.code == (reply.result == GYRE_ERROR_HANDLER ? 77 : 0));
+        }
+    }
+    /* Message 0 by port 0 and the port of its own, message 4 by port 0; nothing of the others. */
+    for (uint32_t i = 1; i < 4; ++i) {
+        for (uint32_t n = 0; n < (i < 3 ? 2 : 1); ++n) {
+            cr_assert(net_take(k[i]).tag == 0);
+        }
+        cr_assert(net_take(k[i]).tag == 4);
+        flow_rest(k[i]);
+        net_is_empty(k[i]);
+        net_books(k[i]);
+    }
+    cr_assert(flow_rest(k[0]).forwarded == 3 + 1 + 1 + 3);
+}
+
+Test(links, nothing_arrives_of_a_message_that_failed)
+{
+    net_in_both_modes(fail_after_sends);
+}
+
+/* ---- what is carried along ---- */
+
+#define SET_KEY "PASS gyre_set_key(GYRE_IN.mode); gyre_send();"
+
+static void carry(struct rig *rig)
+{
+    gyre_kernel *k[3] = {
+        net_launch(rig, 1, (struct net_text){0}, (gyre_kernel_params){0}),
+        net_launch(rig, 2, (struct net_text){.body = SET_KEY}, (gyre_kernel_params){0}),
+        net_launch(rig, 3, (struct net_text){0}, (gyre_kernel_params){0}),
+    };
+    link_to(k[0], 0, k[1], GYRE_SPREAD_EACH);
+    link_to(k[1], 0, k[2], GYRE_SPREAD_EACH);
+    net_activate(k, 3);
+    uint64_t id = 0;
+    struct hop hop = {.tag = 5, .mode = 0xdeadbeef};
+    ok(gyre_send(k[0],
+                 &(gyre_message){.data = &hop,
+                                 .size = sizeof hop,
+                                 .key = 42,
+                                 .priority = 201,
+                                 .correlation = 0x123456789abcdefull,
+                                 .id = &id},
+                 PATIENCE));
+    gyre_reply reply = {.data = &hop, .capacity = sizeof hop};
+    ok(gyre_receive(k[2], &reply, PATIENCE));
+    cr_assert(reply.id == id && reply.priority == 201 && reply.correlation == 0x123456789abcdefull);
+    cr_assert(hop.key == 0xdeadbeef && hop.hops == 2 && hop.path == 0x123);
+    /* A request to the first: processed there without an answer. */
+    reply = (gyre_reply){.data = &hop, .capacity = sizeof hop};
+    ok(gyre_request(k[0], &(gyre_message){.data = &hop, .size = sizeof hop}, &reply, PATIENCE));
+    cr_assert(reply.flags & GYRE_REPLY_SILENT);
+}
+
+Test(links, priority_id_correlation_and_key_are_carried)
+{
+    net_in_both_modes(carry);
+}
+
+/* ---- undone and made anew ---- */
+
+static void relink(struct rig *rig)
+{
+    enum { SLOTS = 8, MANY = 30 };
+    gyre_kernel *k[3];
+    for (uint32_t i = 0; i < 3; ++i) {
+        k[i] = net_launch(rig, i + 1, (struct net_text){0}, (gyre_kernel_params){.window = 64});
+    }
+    ok(gyre_link(k[0], 0, k[1], &(gyre_link_params){.slots = SLOTS}));
+    for (uint32_t i = 0; i < MANY; ++i) {
+        net_send(k[0], (struct hop){.tag = i});
+    }
+    net_activate(k, 1);
+    await(net_link(k[0], 0, k[1]).waiting == SLOTS);
+    gives(GYRE_ERROR_STATE, gyre_unlink(k[0], 0, k[1], NULL));
+    ok(gyre_kernel_deactivate(k[0], PATIENCE));
+    uint64_t dropped = 0;
+    gives(GYRE_ERROR_NOT_FOUND, gyre_unlink(k[0], 1, k[1], &dropped));
+    gives(GYRE_ERROR_NOT_FOUND, gyre_unlink(k[1], 0, k[0], &dropped));
+    ok(gyre_unlink(k[0], 0, k[1], &dropped));
+    cr_assert(dropped == SLOTS && net_books(k[1]).dropped_unlinked == SLOTS);
+    ok(gyre_link(k[0], 0, k[2], &(gyre_link_params){.slots = SLOTS}));
+    net_activate(k + 1, 2);
+    ok(gyre_kernel_reactivate(k[0]));
+    for (uint32_t i = SLOTS; i < MANY; ++i) {
+        struct hop hop = net_take(k[2]);
+        cr_assert(hop.tag == i && hop.n == i - SLOTS + 1);
+    }
+    /* In any order: what the gone one has sent is still there. */
+    ok(gyre_kernel_deactivate(k[2], PATIENCE));
+    net_send(k[0], (struct hop){.tag = 99});
+    await(net_link(k[0], 0, k[2]).waiting == 1);
+    gyre_kernel_destroy(k[0]);
+    ok(gyre_kernel_reactivate(k[2]));
+    cr_assert(net_take(k[2]).tag == 99);
+    gyre_kernel_destroy(k[1]);
+}
+
+Test(links, a_link_undone_and_made_to_another_kernel)
+{
+    net_in_both_modes(relink);
+}
+
+/* ---- refused ---- */
+
+static void refuse(struct rig *rig)
+{
+    gyre_kernel *a = net_launch(rig, 1, (struct net_text){0}, (gyre_kernel_params){0});
+    gyre_kernel *b = net_launch(rig, 2, (struct net_text){0}, (gyre_kernel_params){0});
+    gyre_kernel *c = net_launch(rig, 3, (struct net_text){0}, (gyre_kernel_params){0});
+    gyre_kernel *narrow = rig_launch(rig, counting_params("narrow"));
+    gyre_kernel_params params = counting_params("created");
+    gyre_kernel *created = NULL;
+    ok(gyre_kernel_create(rig->runtime, &params, &created));
+    struct rig other;
+    rig_open(&other, RIG_STRICT);
+    gyre_kernel *elsewhere = net_launch(&other, 1, (struct net_text){0}, (gyre_kernel_params){0});
+    gives(GYRE_ERROR_INVALID, gyre_link(a, 0, elsewhere, NULL));
+    cr_assert(rig_said(rig, "belong to different runtimes"), "%s", rig->log);
+    rig_close(&other);
+
+    gives(GYRE_ERROR_INVALID, gyre_link(NULL, 0, b, NULL));
+    gives(GYRE_ERROR_INVALID, gyre_link(a, 0, NULL, NULL));
+    gives(GYRE_ERROR_INVALID, gyre_link(a, GYRE_PORTS_MAX, b, NULL));
+    cr_assert(rig_said(rig, "ports 0 to 63"), "%s", rig->log);
+    gives(GYRE_ERROR_INVALID, gyre_link(a, 0, b, &(gyre_link_params){.flags = 1}));
+    gives(GYRE_ERROR_INVALID, gyre_link(a, 0, b, &(gyre_link_params){.reserved = 1}));
+    gives(GYRE_ERROR_INVALID, gyre_link(a, 0, b, &(gyre_link_params){.spread = (gyre_spread)3}));
+    gives(GYRE_ERROR_INVALID, gyre_link(a, 0, b, &(gyre_link_params){.slots = UINT32_MAX}));
+    gives(GYRE_ERROR_LIMIT, gyre_link(a, 0, b, &(gyre_link_params){.slots = 1u << 20}));
+    gives(GYRE_ERROR_INTERFACE, gyre_link(a, 0, narrow, NULL));
+    cr_assert(rig_said(rig, "kernel 1 sends 32 bytes (GYRE_OUTPUT), kernel narrow takes 8"), "%s",
+              rig->log);
+    gives(GYRE_ERROR_STATE, gyre_link(a, 0, created, NULL));
+    cr_assert(rig_said(rig, "kernel created is CREATED"), "%s", rig->log);
+    ok(gyre_link(a, 63, b, NULL));
+    gives(GYRE_ERROR_ALREADY_EXISTS, gyre_link(a, 63, b, NULL));
+    gives(GYRE_ERROR_INVALID,
+          gyre_link(a, 63, c, &(gyre_link_params){.spread = GYRE_SPREAD_ROUND_ROBIN}));
+    ok(gyre_link(a, 63, c, NULL));
+    ok(gyre_kernel_activate(b));
+    gives(GYRE_ERROR_STATE, gyre_link(a, 0, b, NULL));
+    gives(GYRE_ERROR_INVALID, gyre_unlink(NULL, 0, b, NULL));
+    gyre_link_stats stats;
+    gives(GYRE_ERROR_INVALID, gyre_link_get_stats(a, 63, b, NULL));
+    gives(GYRE_ERROR_INVALID, gyre_link_get_stats(NULL, 63, b, &stats));
+    gives(GYRE_ERROR_NOT_FOUND, gyre_link_get_stats(a, 62, b, &stats));
+    ok(gyre_kernel_terminate(b, GYRE_DROP, PATIENCE, NULL));
+    gives(GYRE_ERROR_STATE, gyre_link(a, 1, b, NULL));
+    net_send(a, (struct hop){.tag = 3});
+    ok(gyre_kernel_activate(a));
+    cr_assert(net_take(a).tag == 3); /* port 0 is the host still */
+}
+
+Test(links, what_cannot_be_linked_is_refused_by_name)
+{
+    net_in_both_modes(refuse);
+}
+
+/* ---- a handler that writes where it should not ---- */
+
+#define SCRIBBLE \
+    "PASS gyre_send();" \
+    "if (GYRE_IN.mode == 1u) {" \
+    "    for (uint i = 0u; i < 4096u; ++i) { gyre_arena[i] = i * 2654435761u; }" \
+    "}" \
+    "if (GYRE_IN.mode == 2u) {" \
+    "    for (uint i = 0u; i < 32u; ++i) { gyre_mirror[i] = i * 2654435761u; }" \
+    "}"
+
+/* Its own messages may be lost, and what is linked to it may fail; the host goes on, and so does a
+ * kernel without links. */
+static void scribble(struct rig *rig)
+{
+    for (uint32_t harm = 1; harm <= 2; ++harm) {
+        gyre_kernel *k[3] = {
+            net_launch(rig, 1, (struct net_text){.body = SCRIBBLE}, (gyre_kernel_params){0}),
+            net_launch(rig, 2, (struct net_text){0}, (gyre_kernel_params){0}),
+            net_launch(rig, 3, (struct net_text){0}, (gyre_kernel_params){0}),
+        };
+        link_to(k[0], 0, k[1], GYRE_SPREAD_EACH);
+        net_activate(k, 3);
+        for (uint32_t i = 0; i < 40; ++i) {
+            struct hop hop = {.tag = i, .mode = i == 20 ? harm : 0};
+            gyre_result result =
+                gyre_send(k[0], &(gyre_message){.data = &hop, .size = sizeof hop}, 100 * MS);
+            cr_assert(result == GYRE_OK || result == GYRE_ERROR_TIMEOUT ||
+                      result == GYRE_ERROR_CORRUPT);
+            net_send(k[2], (struct hop){.tag = i});
+            cr_assert(net_take(k[2]).tag == i);
+        }
+        counting_sleep(20 * MS);
+        for (uint32_t i = 0; i < 2; ++i) {
+            gyre_reply reply = {0};
+            while (gyre_try_receive(k[i], &reply) == GYRE_OK) {}
+            gyre_result result = gyre_kernel_deactivate(k[i], PATIENCE);
+            cr_assert(result == GYRE_OK || result == GYRE_ERROR_CORRUPT, "%s",
+                      gyre_result_name(result));
+            ok(gyre_kernel_terminate(k[i], GYRE_DROP, PATIENCE, NULL));
+        }
+        for (uint32_t i = 0; i < 3; ++i) {
+            gyre_kernel_destroy(k[i]);
+        }
+    }
+}
+
+Test(links, a_handler_that_scribbles_over_the_links_harms_those_only)
+{
+    net_in_both_modes(scribble);
+}
