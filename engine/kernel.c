@@ -482,6 +482,7 @@ static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
     stats->link_missed += route_missed(kernel);
     stats->link_waiting = kernel->state == GYRE_TERMINATED ? 0 : route_waiting(kernel);
     stats->live = kernel->live;
+    stats->in_flight = kernel->in_flight;
     stats->fault = kernel->fault;
     if (kernel->launched_ns) {
         stats->uptime_ns = (kernel->terminated_ns ? kernel->terminated_ns : base_now_ns()) -

@@ -887,6 +887,8 @@ gyre_result links_stats(struct links *links, struct gyre_kernel *from, uint32_t 
             .taken = link->taken,
             .waiting = link_waiting(link),
             .lost = link->lost,
+            .rings = link->from_groups * link->to_groups,
+            .slots = link->slots,
         };
     }
     pthread_mutex_unlock(&links->lock);

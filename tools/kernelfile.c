@@ -12,6 +12,9 @@
 #include <gyre/compiler.h>
 #endif
 
+/* Those that are open. Changes only while no runtime compiles. */
+static struct kernelfile *opened;
+
 static enum command_exit refuse_file(const char *what, const char *path)
 {
     command_say("cannot read %s %s: %s", what, path, strerror(errno));
@@ -80,14 +83,16 @@ static enum command_exit compile(struct kernelfile *file, const char *source,
     return result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", file->path);
 }
 
-/* The compiler that the runtime is given. It asks for the kernel that was compiled here to learn
- * the members' names; only if the device needs the other dialect does that take a second
- * compilation. */
-static const struct kernelfile *known;
-
+/* The compiler that the runtime is given. It asks for a kernel that was compiled here to learn the
+ * members' names; only if the device needs the other dialect does that take a second compilation.
+ */
 static gyre_result compile_once(const gyre_compile_request *request, uint32_t **words, size_t *size)
 {
-    if (request->no_memory_model || !request->file || strcmp(request->file, known->path) != 0) {
+    const struct kernelfile *known = request->no_memory_model || !request->file ? NULL : opened;
+    while (known && !(known->glsl && known->words && strcmp(request->file, known->path) == 0)) {
+        known = known->next;
+    }
+    if (!known) {
         return compile_words(request, words, size);
     }
     *size = known->size;
@@ -105,7 +110,7 @@ static gyre_result validate_words(const uint32_t *words, size_t size, gyre_log_c
     return command_compiler()->validate(words, size, log, log_user);
 }
 
-const gyre_compiler *kernelfile_compiler(const struct kernelfile *file)
+const gyre_compiler *kernelfile_compiler(void)
 {
     static const gyre_compiler once = {
         .version = 1,
@@ -113,7 +118,6 @@ const gyre_compiler *kernelfile_compiler(const struct kernelfile *file)
         .release = release,
         .validate = validate_words,
     };
-    known = file;
     return &once;
 }
 
@@ -125,9 +129,8 @@ static enum command_exit validate(const struct kernelfile *file,
     return result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", file->path);
 }
 #else
-const gyre_compiler *kernelfile_compiler(const struct kernelfile *file)
+const gyre_compiler *kernelfile_compiler(void)
 {
-    (void)file;
     return NULL;
 }
 
@@ -199,10 +202,11 @@ static enum command_exit inspect(struct kernelfile *file)
     return COMMAND_OK;
 }
 
-enum command_exit kernelfile_open(struct kernelfile *file, const char *path,
+enum command_exit kernelfile_open(struct kernelfile *file, const char *path, const char *asker,
                                   const struct command_common *common)
 {
-    *file = (struct kernelfile){.path = path};
+    *file = (struct kernelfile){.path = path, .asker = asker, .next = opened};
+    opened = file;
     name_kernel(file);
     enum command_exit code = load(file, common);
     if (code == COMMAND_OK) {
@@ -224,8 +228,20 @@ enum command_exit kernelfile_open(struct kernelfile *file, const char *path,
     return COMMAND_OK;
 }
 
+static void forget(const struct kernelfile *file)
+{
+    struct kernelfile **at = &opened;
+    while (*at && *at != file) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = file->next;
+    }
+}
+
 void kernelfile_close(struct kernelfile *file)
 {
+    forget(file);
     for (size_t i = 0; file->data && i < file->layout->block_count; i++) {
         free(file->data[i]);
     }
@@ -251,6 +267,11 @@ gyre_kernel_params kernelfile_params(const struct kernelfile *file)
 }
 
 /* ---- buffers ---- */
+
+static const char *asker_of(const struct kernelfile *file)
+{
+    return file->asker ? file->asker : "--bind";
+}
 
 static const char *block_name(const struct layout_block *block)
 {
@@ -298,7 +319,8 @@ static enum command_exit fill(struct kernelfile *file, size_t index, const char 
     size_t size = 0;
     char *data = command_read_file(path, limit, &size);
     if (!data && errno != EFBIG) {
-        return refuse_file("the data of a --bind,", path);
+        command_say("%s: cannot read %s: %s", asker_of(file), path, strerror(errno));
+        return COMMAND_USAGE;
     }
     if (!data) {
         command_say("%s is larger than the block %s of %" PRIu64 " bytes", path, block_name(block),
@@ -321,37 +343,43 @@ static void fill_zeroes(struct kernelfile *file, size_t index)
     file->bindings[index].size = (size_t)block->size + block->stride;
 }
 
-enum command_exit kernelfile_bind(struct kernelfile *file, const char *argument)
+enum command_exit kernelfile_bind(struct kernelfile *file, const char *name, const char *path)
 {
-    char name[256];
-    const char *equals = strchr(argument, '=');
-    if (!equals || equals == argument || (size_t)(equals - argument) >= sizeof name) {
-        command_say("--bind wants BLOCK=FILE, got '%s'", argument);
-        return COMMAND_USAGE;
-    }
-    snprintf(name, sizeof name, "%.*s", (int)(equals - argument), argument);
     const struct layout_block *block = layout_block(file->layout, name);
     if (!block) {
-        command_say("--bind: the kernel has no block named %s", name);
+        command_say("%s: the kernel has no block named %s", asker_of(file), name);
         say_blocks(file);
         return COMMAND_USAGE;
     }
     if (block->count != 1) {
-        command_say("--bind: %s is an array of blocks, which gyre run cannot fill", name);
+        command_say("%s: %s is an array of blocks, which gyre run cannot fill", asker_of(file),
+                    name);
         return COMMAND_USAGE;
     }
     const size_t index = (size_t)(block - file->layout->blocks);
-    if (equals[1]) {
-        return fill(file, index, equals + 1);
+    if (*path) {
+        return fill(file, index, path);
     }
     if (block->stride) {
-        command_say(
-            "--bind %s: the block ends in an array of any length, so a file must say how long",
-            argument);
+        command_say("%s: the block %s ends in an array of any length, so a file must say how long",
+                    asker_of(file), name);
         return COMMAND_USAGE;
     }
     fill_zeroes(file, index);
     return COMMAND_OK;
+}
+
+static void say_missing(const struct kernelfile *file, const char *name)
+{
+    if (file->asker) {
+        command_say("%s: the kernel's block %s needs its data: \"%s\": \"FILE\", or \"%s\": \"\" "
+                    "for zeroes",
+                    file->asker, name, name, name);
+    } else {
+        command_say(
+            "the kernel's block %s needs its data: --bind %s=FILE, or --bind %s= for zeroes", name,
+            name, name);
+    }
 }
 
 enum command_exit kernelfile_bind_rest(struct kernelfile *file, bool zeroes)
@@ -364,10 +392,7 @@ enum command_exit kernelfile_bind_rest(struct kernelfile *file, bool zeroes)
         if (zeroes) {
             fill_zeroes(file, i);
         } else {
-            const char *name = block_name(&file->layout->blocks[i]);
-            command_say(
-                "the kernel's block %s needs its data: --bind %s=FILE, or --bind %s= for zeroes",
-                name, name, name);
+            say_missing(file, block_name(&file->layout->blocks[i]));
             code = COMMAND_USAGE;
         }
     }

@@ -343,11 +343,18 @@ static bool find_message(struct reader *r, uint32_t binding, struct layout_messa
                                                   &list, &count) != SPVC_SUCCESS) {
         return false;
     }
+    /* Several blocks may lie there, of which one has the slots; the others are the same as words.
+     */
+    uint32_t found = 0;
     for (size_t i = 0; i < count; i++) {
         if (decoration(r, list[i].id, SpvDecorationDescriptorSet) == 0 &&
-            decoration(r, list[i].id, SpvDecorationBinding) == binding) {
-            return read_message(r, list[i].base_type_id, out);
+            decoration(r, list[i].id, SpvDecorationBinding) == binding &&
+            (!found || slot_type(r, list[i].base_type_id, &out->stride))) {
+            found = list[i].base_type_id;
         }
+    }
+    if (found) {
+        return read_message(r, found, out);
     }
     return refuse(r, "the module has no %s (set 0, binding %u): does it include gyre/kernel.glsl?",
                   r->role, binding);

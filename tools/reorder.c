@@ -33,6 +33,7 @@ struct reorder {
     uint32_t shift; /* 64 - log2(size) */
     uint64_t head;
     uint64_t tail;
+    uint64_t mark;       /* tail, or one less where the last one begun is not sent */
     uint64_t unfinished; /* sent, and not finished */
     size_t held;
     struct place *places;
@@ -91,14 +92,27 @@ void reorder_destroy(struct reorder *reorder)
 
 /* ---- the sender ---- */
 
+static bool has_room(const struct reorder *reorder)
+{
+    return reorder->tail - reorder->head < reorder->size &&
+           reorder->held <= reorder->params.held_bytes;
+}
+
+bool reorder_has_room(struct reorder *reorder)
+{
+    pthread_mutex_lock(&reorder->lock);
+    const bool room = has_room(reorder);
+    pthread_mutex_unlock(&reorder->lock);
+    return room;
+}
+
 bool reorder_begin(struct reorder *reorder, uint64_t line, uint64_t timeout_ns)
 {
     const uint64_t deadline = base_deadline(timeout_ns);
     pthread_mutex_lock(&reorder->lock);
     bool room, in_time = true;
     do {
-        room = reorder->tail - reorder->head < reorder->size &&
-               reorder->held <= reorder->params.held_bytes;
+        room = has_room(reorder);
         if (!room && in_time) {
             in_time = base_cond_wait(&reorder->moved, &reorder->lock, deadline);
         }
@@ -136,6 +150,7 @@ void reorder_sent(struct reorder *reorder, uint64_t id)
     place->next = *bucket;
     *bucket = (uint32_t)(place - reorder->places);
     reorder->unfinished += 1;
+    reorder->mark = reorder->tail;
     end_sending(reorder);
 }
 
@@ -150,6 +165,14 @@ void reorder_cancel(struct reorder *reorder)
     pthread_mutex_lock(&reorder->lock);
     reorder->tail -= 1;
     pthread_mutex_unlock(&reorder->lock);
+}
+
+uint64_t reorder_mark(struct reorder *reorder)
+{
+    pthread_mutex_lock(&reorder->lock);
+    const uint64_t mark = reorder->mark;
+    pthread_mutex_unlock(&reorder->lock);
+    return mark;
 }
 
 uint64_t reorder_unfinished(struct reorder *reorder)
@@ -321,6 +344,27 @@ bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_
         drain(reorder);
     }
     return true;
+}
+
+uint64_t reorder_finish(struct reorder *reorder, uint64_t mark, uint64_t *silent)
+{
+    uint64_t count = 0;
+    *silent = 0;
+    pthread_mutex_lock(&reorder->lock);
+    for (uint64_t i = reorder->head; (int64_t)(mark - i) > 0; i++) {
+        struct place *place = place_at(reorder, i);
+        if (!place->finished) {
+            finish(reorder, place);
+            count += 1;
+            *silent += !place->begun;
+        }
+    }
+    const bool more = advance(reorder);
+    pthread_mutex_unlock(&reorder->lock);
+    if (more) {
+        drain(reorder);
+    }
+    return count;
 }
 
 void reorder_settle(struct reorder *reorder)

@@ -1,16 +1,18 @@
 /* Which answer belongs to which line, and in which order answers leave.
  *
- * One thread sends (begin, sending, sent), one receives (reply). A message has a place in a ring of
- * fixed size, from begin until it and all before it are finished; the sender waits when there is
- * none. The receiver never waits for a place, so the ring moves on as long as replies come.
+ * One thread sends (begin, sending, sent), one at a time receives (reply). A message has a place in
+ * a ring of fixed size, from begin until it and all before it are finished; the sender waits when
+ * there is none. The receiver never waits for a place, so the ring moves on as long as replies
+ * come.
  *
  * Matching is by the engine's ids. A reply may be there before gyre_send() has told the sender the
  * id: the receiver then waits for the sender to put it down, which takes no more than the return
  * from gyre_send().
  *
- * A message is finished by its last reply (GYRE_REPLY_LAST), and by nothing else: between two of
- * its answers there may be more urgent ones to other messages. Until then the message at the head
- * passes its answers on as they come, the others' are held.
+ * A message is finished by its last reply, and by nothing else: between two of its answers there
+ * may be more urgent ones to other messages. Until then the message at the head passes its answers
+ * on as they come, the others' are held. Where no reply can be known to be the last one, somebody
+ * who knows otherwise that nothing more will come says so: reorder_mark(), reorder_finish().
  */
 #ifndef GYRE_TOOLS_REORDER_H
 #define GYRE_TOOLS_REORDER_H
@@ -57,11 +59,20 @@ void reorder_cancel(struct reorder *reorder);
 bool reorder_reply(struct reorder *reorder, uint64_t id, const char *text, size_t length, bool last,
                    struct reorder_match *match);
 
+/* Any thread: a mark behind all messages sent so far. */
+uint64_t reorder_mark(struct reorder *reorder);
+
+/* Receiver: no reply comes any more to the messages before the mark. Passes on what was held back
+ * for their sake. Gives how many were unfinished, and in `silent` how many of these had no reply.
+ */
+uint64_t reorder_finish(struct reorder *reorder, uint64_t mark, uint64_t *silent);
+
 /* Receiver: nothing more will come. Passes on what is held, in order. */
 void reorder_settle(struct reorder *reorder);
 
-/* Messages sent and not finished. */
+/* Messages sent and not finished; and whether reorder_begin() finds a place for another one. */
 uint64_t reorder_unfinished(struct reorder *reorder);
+bool reorder_has_room(struct reorder *reorder);
 
 /* The lines of these, as ranges of lines that follow one another; `begun`: some answers came. */
 void reorder_unfinished_lines(struct reorder *reorder,

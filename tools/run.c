@@ -1,4 +1,5 @@
-/* gyre run: keeps a kernel alive on the device, feeds it lines of JSON and prints its answers. */
+/* gyre run: keeps a kernel, or a pipeline of them, alive on the device, feeds it lines of JSON and
+ * prints its answers. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -7,18 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assembly.h"
 #include "command.h"
 #include "kernelfile.h"
+#include "plan.h"
 #include "session.h"
 #include "stats.h"
 
 static const char doc[] =
     "Compiles KERNEL (GLSL, or SPIR-V made with glslc and not stripped of "
     "names), keeps it alive on the device and feeds it messages: one JSON "
-    "object per line in, one per answer out.\v"
+    "object per line in, one per answer out. PIPELINE.json names several "
+    "kernels and how they are linked; see below.\v"
     "A line's keys are the members of GYRE_INPUT: numbers, arrays, nested "
     "objects; none may be missing. Keys that begin with _ are not members: "
-    "`_priority` is 0 to 255 (0 if not given; higher first), `_correlation` a "
+    "`_priority` is 0 to 255 (0 if not given; higher first), `_key` the "
+    "message's key (0 if not given), `_correlation` a "
     "number that comes back with the answer (else the line's number does), "
     "`_deadline` milliseconds as with --deadline; others are ignored. An answer has the members of GYRE_OUTPUT and "
     "`_correlation`. Blank lines are skipped.\n\n"
@@ -35,7 +40,30 @@ static const char doc[] =
     "says stderr; a second one stops at once.\n\n"
     "  gyre run add.comp <<< '{\"a\": 1, \"b\": 2}'\n"
     "  gyre run digits.comp --bind Model=model.f32 --input digits.jsonl "
-    "--output answers.jsonl\n\n" COMMAND_EXIT_HELP;
+    "--output answers.jsonl\n\n"
+    "A pipeline, with all that can be said (files are looked for next to it):\n\n"
+    "  {\"kernels\": {\"blur\": {\"file\": \"blur.comp\", \"shards\": 4,\n"
+    "                        \"bind\": {\"Weights\": \"weights.f32\"},\n"
+    "                        \"queue_size\": 256, \"visibility\": \"live\"},\n"
+    "               \"edges\": \"edges.comp\", \"a\": \"a.comp\", \"b\": \"b.comp\"},\n"
+    "   \"links\": [{\"from\": \"blur\", \"to\": \"edges\"},\n"
+    "             {\"from\": \"edges\", \"port\": 1, \"to\": [\"a\", \"b\"],\n"
+    "              \"spread\": \"key\", \"slots\": 256, \"lossy\": false}],\n"
+    "   \"input\": \"blur\", \"output\": [\"a\", \"b\"]}\n\n"
+    "What a handler sends to a port goes along its links, to each, to the one "
+    "that the key says, or round-robin. `input` takes the lines; it may be left out where "
+    "one kernel only has no link to it. The answers of the kernels in `output` "
+    "are printed; by default these are all whose port 0 is not linked, whose gyre_send() so comes "
+    "to the host. Where several are, an answer has `_kernel`, the name. "
+    "--visibility, --queue-size and --window are for the kernels that say nothing "
+    "else, --backpressure and --deadline for the one that takes the lines.\n\n"
+    "On the way a message may be dropped, multiplied, or fail, in which case stderr names "
+    "its line and the kernel. So answers are printed as they come, and `_correlation` tells "
+    "to which line one belongs. With --ordered they are printed in the order of the lines; a line "
+    "without an answer, or with any number of them, is over once the pipeline has run dry, and those behind it wait for that. "
+    "Either way up to 65,536 lines that may not be over are under way at a time: with that many no "
+    "line is read until the pipeline has run dry. It ends when the input has ended "
+    "and it has run dry.\n\n" COMMAND_EXIT_HELP;
 
 enum option_key {
     KEY_BIND = 'b',
@@ -43,7 +71,8 @@ enum option_key {
     KEY_OUTPUT = 'o',
     KEY_TIMEOUT = 't',
     KEY_UNORDERED = 'u',
-    KEY_VISIBILITY = 256,
+    KEY_ORDERED = 256,
+    KEY_VISIBILITY,
     KEY_QUEUE_SIZE,
     KEY_BACKPRESSURE,
     KEY_WINDOW,
@@ -58,7 +87,7 @@ static const struct argp_option options_table[] = {
      .arg = "BLOCK=FILE",
      .doc = "Fill the storage or uniform block of that name (descriptor set 1 and up) from a file "
             "of raw data, once, before the kernel starts; `BLOCK=` fills it with zeroes. May be "
-            "given several times"},
+            "given several times. A pipeline's file says that itself"},
     {.name = "input",
      .key = KEY_INPUT,
      .arg = "FILE",
@@ -95,13 +124,19 @@ static const struct argp_option options_table[] = {
      .key = KEY_TIMEOUT,
      .arg = "SECONDS",
      .doc = "Give up when messages wait and no reply has come for that long; by default never"},
-    {.name = "unordered", .key = KEY_UNORDERED, .doc = "Print answers as they come"},
+    {.name = "unordered",
+     .key = KEY_UNORDERED,
+     .doc = "Print answers as they come; a pipeline's are by default"},
+    {.name = "ordered",
+     .key = KEY_ORDERED,
+     .doc = "Print answers in the order of the lines; a single kernel's are by default"},
     {.name = "stats",
      .key = KEY_STATS,
      .arg = "json",
      .flags = OPTION_ARG_OPTIONAL,
      .doc = "Afterwards the kernel's counts and latencies on stderr: a table, or with =json one "
-            "object on the last line, as gyre_stats in gyre/telemetry.h"},
+            "object on the last line, as gyre_stats in gyre/telemetry.h; of a pipeline "
+            "{\"kernels\": {NAME: gyre_stats}, \"links\": [...]}"},
     {.name = "check",
      .key = KEY_CHECK,
      .doc = "Read no input: compile, launch, show sizes and offsets of the messages, and exit. "
@@ -129,6 +164,7 @@ struct options {
     uint64_t timeout_ns;
     uint64_t deadline_ns;
     enum stats_form stats;
+    bool ordered;
     bool unordered;
     bool check;
 };
@@ -243,13 +279,18 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_UNORDERED:
         options->unordered = true;
+        options->ordered = false;
+        return 0;
+    case KEY_ORDERED:
+        options->unordered = false;
+        options->ordered = true;
         return 0;
     case KEY_CHECK:
         options->check = true;
         return 0;
     case ARGP_KEY_ARG:
         if (options->kernel) {
-            argp_error(state, "one kernel, please: '%s' is the second", argument);
+            argp_error(state, "one kernel or pipeline, please: '%s' is the second", argument);
         }
         options->kernel = argument;
         return 0;
@@ -265,11 +306,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 struct run {
     struct options options;
-    struct kernelfile file;
+    struct plan plan;
+    struct assembly assembly;
     gyre_runtime *runtime;
-    gyre_kernel *kernel;
-    gyre_stats stats; /* once `served` */
-    uint64_t waits;   /* of its refusals */
+    uint64_t waits; /* of the refusals of the kernel that takes the lines */
     bool served;
     int input;
     int output;
@@ -304,49 +344,62 @@ static enum command_exit open_output(struct run *run)
     return COMMAND_OK;
 }
 
-static enum command_exit open_file(struct run *run)
+static enum command_exit read_plan(struct run *run)
 {
     const struct options *options = &run->options;
-    enum command_exit code = kernelfile_open(&run->file, options->kernel, &options->common);
-    for (size_t i = 0; code == COMMAND_OK && i < options->bind_count; i++) {
-        code = kernelfile_bind(&run->file, options->binds[i]);
+    if (!plan_is(options->kernel)) {
+        return plan_of_kernel(&run->plan, options->kernel, options->binds, options->bind_count);
     }
-    return code == COMMAND_OK ? kernelfile_bind_rest(&run->file, options->check) : code;
+    if (options->bind_count > 0) {
+        command_say("--bind is for a single kernel; in %s a kernel says \"bind\": "
+                    "{\"BLOCK\": \"FILE\"}",
+                    options->kernel);
+        return COMMAND_USAGE;
+    }
+    return plan_read(&run->plan, options->kernel, &options->common);
 }
 
 static enum command_exit launch(struct run *run)
 {
-    gyre_runtime_params params = command_runtime_params(&run->options.common);
-    params.visibility = run->options.visibility;
-    params.compiler = kernelfile_compiler(&run->file);
+    const struct options *options = &run->options;
+    gyre_runtime_params params = command_runtime_params(&options->common);
+    params.visibility = options->visibility;
+    params.compiler = kernelfile_compiler();
     gyre_result result = gyre_runtime_create(&params, &run->runtime);
     if (result != GYRE_OK) {
         return command_fail(result, "cannot start");
     }
-    gyre_kernel_params kernel = kernelfile_params(&run->file);
-    kernel.queue_size = run->options.queue_size;
-    kernel.backpressure = run->options.backpressure;
-    kernel.window = run->options.window;
-    kernel.report_all = true;
-    result = gyre_kernel_create(run->runtime, &kernel, &run->kernel);
-    if (result == GYRE_OK) {
-        result = gyre_kernel_launch(run->kernel);
+    const struct assembly_defaults defaults = {
+        .queue_size = options->queue_size,
+        .window = options->window,
+        .backpressure = options->backpressure,
+    };
+    return assembly_launch(&run->assembly, run->runtime, &defaults);
+}
+
+/* How many of the kernels run live. */
+static size_t live_kernels(const struct run *run)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < run->plan.kernel_count; i++) {
+        count += run->assembly.stats[i].live;
     }
-    const enum command_exit code =
-        result == GYRE_OK ? COMMAND_OK : command_fail(result, "%s", run->options.kernel);
-    /* Whatever a driver says of a kernel that it does not take. */
-    return code == COMMAND_FAILED ? COMMAND_KERNEL : code;
+    return count;
+}
+
+static const char *visibility_text(const struct run *run)
+{
+    const size_t live = live_kernels(run);
+    return live == 0 ? "strict" : live == run->plan.kernel_count ? "live" : "strict and live";
 }
 
 static enum command_exit check(struct run *run)
 {
     gyre_device_info device;
-    gyre_stats stats;
-    kernelfile_print(&run->file);
-    if (gyre_runtime_device(run->runtime, &device, NULL) == GYRE_OK &&
-        gyre_kernel_stats(run->kernel, &stats) == GYRE_OK) {
-        printf("device      %s (%s), %s\n", device.name, device.driver,
-               stats.live ? "live" : "strict");
+    assembly_count(&run->assembly);
+    assembly_print(&run->assembly);
+    if (gyre_runtime_device(run->runtime, &device, NULL) == GYRE_OK) {
+        printf("device      %s (%s), %s\n", device.name, device.driver, visibility_text(run));
     }
     if (fflush(stdout) != 0) {
         command_say("cannot write to stdout: %s", strerror(errno));
@@ -360,37 +413,74 @@ static uint64_t failures(const struct session_report *report)
     return report->failed + report->refused + report->bad_lines;
 }
 
+static void summarise_links(const struct run *run)
+{
+    for (size_t i = 0; i < run->plan.link_count; i++) {
+        const gyre_link_stats *stats = &run->assembly.link_stats[i];
+        command_say("link %s: %" PRIu64 " sent, %" PRIu64 " waiting, %" PRIu64 " lost",
+                    assembly_link_name(&run->assembly, i).text, stats->sent, stats->waiting,
+                    stats->lost);
+    }
+}
+
+struct clause {
+    char text[64];
+};
+
+/* ", 17 of that"; nothing of none. */
+static struct clause also(uint64_t count, const char *what)
+{
+    struct clause out = {""};
+    if (count) {
+        snprintf(out.text, sizeof out.text, ", %" PRIu64 " %s", count, what);
+    }
+    return out;
+}
+
 static void summarise(struct run *run, const struct session_report *report)
 {
     gyre_device_info device = {0};
+    uint64_t seen_live = 0, residencies = 0;
     if (run->options.common.verbosity < 0) {
         return;
+    }
+    for (size_t i = 0; i < run->plan.kernel_count; i++) {
+        seen_live += run->assembly.stats[i].live_seen;
+        residencies += run->assembly.stats[i].residencies;
     }
     gyre_runtime_device(run->runtime, &device, NULL);
     const gyre_latency latency = histogram_summary(&report->latency);
     const double seconds = (double)report->elapsed_ns / 1e9;
     const double rate = seconds > 0 ? (double)(report->finished - report->lost) / seconds : 0;
-    char silent[48] = "";
-    if (report->silent) {
-        snprintf(silent, sizeof silent, ", %" PRIu64 " without an answer", report->silent);
-    }
-    command_say("%" PRIu64 " lines, %" PRIu64 " answers, %" PRIu64 " failed%s%s; %s, %.0f/s",
-                report->lines, report->answers, failures(report), silent,
+    command_say("%" PRIu64 " lines, %" PRIu64 " answers, %" PRIu64 " failed%s%s%s; %s, %.0f/s",
+                report->lines, report->answers, failures(report),
+                also(report->silent, "without an answer").text,
+                also(report->unprinted, "answers not printed").text,
                 report->end == SESSION_NO_READER ? ", then the reader was gone" : "",
                 command_duration(report->elapsed_ns).text, rate);
+    summarise_links(run);
     command_say("latency p50 %s, p99 %s, max %s; %s, %" PRIu64 " seen live, %" PRIu64
                 " residencies; %s (%s)",
                 command_duration(latency.p50).text, command_duration(latency.p99).text,
-                command_duration(latency.max).text, run->stats.live ? "live" : "strict",
-                run->stats.live_seen, run->stats.residencies, device.name, device.driver);
+                command_duration(latency.max).text, visibility_text(run), seen_live, residencies,
+                device.name, device.driver);
 }
 
 static void print_stats(const struct run *run)
 {
-    if (run->served && run->options.stats == STATS_TABLE) {
-        stats_print(stderr, &run->stats, run->waits);
-    } else if (run->served && run->options.stats == STATS_JSON) {
-        stats_print_json(stderr, &run->stats);
+    const struct assembly *assembly = &run->assembly;
+    if (!run->served || run->options.stats == STATS_NONE) {
+        return;
+    }
+    if (run->options.stats == STATS_JSON) {
+        assembly_print_json(assembly, stderr);
+        return;
+    }
+    for (size_t i = 0; i < run->plan.kernel_count; i++) {
+        if (run->plan.path) {
+            fprintf(stderr, "%s%s:\n", i ? "\n" : "", run->plan.kernels[i].name);
+        }
+        stats_print(stderr, &assembly->stats[i], i == run->plan.input ? run->waits : 0);
     }
 }
 
@@ -414,30 +504,41 @@ static enum command_exit exit_of(const struct session_report *report)
     return failures(report) > 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 
+static void count_links(void *user)
+{
+    assembly_count_links(user);
+}
+
 static enum command_exit serve(struct run *run)
 {
     const struct options *options = &run->options;
+    const struct plan *plan = &run->plan;
     struct session_report report;
-    gyre_result result = gyre_kernel_activate(run->kernel);
+    gyre_result result = gyre_kernels_activate(run->assembly.kernels, (uint32_t)plan->kernel_count);
     if (result != GYRE_OK) {
         return command_fail(result, "%s", options->kernel);
     }
     const struct session_params params = {
-        .kernel = run->kernel,
-        .layout = run->file.layout,
-        .input = run->input,
-        .output = run->output,
+        .stages = run->assembly.stages,
+        .stage_count = plan->kernel_count,
+        .input = plan->input,
+        .layout = &run->assembly.files[plan->input].layout->input,
+        .over = assembly_over(&run->assembly),
+        .ending = count_links,
+        .user = &run->assembly,
+        .input_fd = run->input,
+        .output_fd = run->output,
         .input_name = run->input == STDIN_FILENO ? "stdin" : options->input,
         .output_name = run->output == STDOUT_FILENO ? "stdout" : options->output,
         .timeout_ns = options->timeout_ns,
         .deadline_ns = options->deadline_ns,
-        .unordered = options->unordered,
+        .unordered = plan->path ? !options->ordered : options->unordered,
         .progress = options->common.verbosity >= 0 && isatty(STDERR_FILENO) && !isatty(run->output),
     };
     if (!session_run(&params, &report)) {
         return command_fail(GYRE_ERROR_NO_MEMORY, "cannot start");
     }
-    gyre_kernel_stats(run->kernel, &run->stats);
+    assembly_count(&run->assembly);
     run->waits = report.waits;
     run->served = true;
     summarise(run, &report);
@@ -452,8 +553,9 @@ static enum command_exit serve(struct run *run)
 
 static void close_run(struct run *run)
 {
-    gyre_runtime_destroy(run->runtime);
-    kernelfile_close(&run->file);
+    print_stats(run); /* last: nothing follows the line of JSON */
+    assembly_close(&run->assembly);
+    plan_free(&run->plan);
     if (run->input > STDERR_FILENO) {
         close(run->input);
     }
@@ -474,14 +576,18 @@ static enum command_exit close_output(const struct run *run, enum command_exit c
 int command_run(int argc, char **argv)
 {
     static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
-    static const struct argp argp = {options_table, parse, "KERNEL", doc, children, NULL, NULL};
+    static const struct argp argp = {options_table, parse, "KERNEL|PIPELINE.json", doc, children,
+                                     NULL,          NULL};
     struct run run = {.input = -1, .output = -1};
     argp_parse(&argp, argc, argv, 0, NULL, &run.options);
     session_catch_signals();
 
     enum command_exit code = run.options.check ? COMMAND_OK : open_input(&run);
     if (code == COMMAND_OK) {
-        code = open_file(&run);
+        code = read_plan(&run);
+    }
+    if (code == COMMAND_OK) {
+        code = assembly_open(&run.assembly, &run.plan, &run.options.common, run.options.check);
     }
     if (code == COMMAND_OK) {
         code = launch(&run);
@@ -493,7 +599,7 @@ int command_run(int argc, char **argv)
         code = code == COMMAND_OK ? serve(&run) : code;
         code = close_output(&run, code);
     }
+    gyre_runtime_destroy(run.runtime);
     close_run(&run);
-    print_stats(&run); /* last: nothing follows the line of JSON */
     return (int)code;
 }

@@ -47,10 +47,14 @@ static void set_counts(json_t *object, const gyre_stats *stats)
     SET(dropped_oldest);
     SET(dropped_newest);
     SET(dropped_terminated);
+    SET(dropped_unlinked);
     SET(rejected);
     SET(rejected_full);
     SET(rejected_invalid);
     SET(ticks);
+    SET(linked);
+    SET(forwarded);
+    SET(link_lost);
     SET(redelivered);
     SET(corrupt);
     SET(received);
@@ -63,6 +67,7 @@ static void set_counts(json_t *object, const gyre_stats *stats)
     SET(unread);
     SET(awaited);
     SET(dead_letters);
+    SET(link_waiting);
     SET(live_seen);
     SET(submissions);
     SET(residencies);
@@ -73,7 +78,7 @@ static void set_counts(json_t *object, const gyre_stats *stats)
 #undef SET
 }
 
-bool stats_print_json(FILE *file, const gyre_stats *stats)
+json_t *stats_json(const gyre_stats *stats)
 {
     json_t *object = json_object();
     set_counts(object, stats);
@@ -81,8 +86,15 @@ bool stats_print_json(FILE *file, const gyre_stats *stats)
     json_object_set_new(object, "processing", json_of_latency(&stats->processing));
     json_object_set_new(object, "exits", json_of_exits(&stats->exits));
     json_object_set_new(object, "live", json_boolean(stats->live));
+    json_object_set_new(object, "in_flight", json_boolean(stats->in_flight));
     json_object_set_new(object, "fault", json_string(gyre_result_name(stats->fault)));
     json_object_set_new(object, "last_error", json_string(gyre_result_name(stats->last_error)));
+    return object;
+}
+
+bool stats_print_json(FILE *file, const gyre_stats *stats)
+{
+    json_t *object = stats_json(stats);
     const bool printed = object && json_dumpf(object, file, 0) == 0 && fputc('\n', file) != EOF;
     json_decref(object);
     return fflush(file) == 0 && printed;
@@ -112,10 +124,13 @@ static void print_messages(FILE *file, const gyre_stats *stats)
     const struct row rows[] = {
         {"accepted", stats->accepted, true},
         {"  ticks among them", stats->ticks, false},
+        {"  by links among them", stats->linked, false},
         {"processed", stats->processed, true},
         {"failed", stats->failed, false},
         {"left on the host", stats->staged, false},
         {"left on the device", stats->window, false},
+        {"left in links", stats->link_waiting, false},
+        {"sent to other kernels", stats->forwarded, false},
         {"given to a handler again", stats->redelivered, false},
     };
     print_rows(file, "messages", rows, LENGTH(rows));
@@ -128,6 +143,8 @@ static void print_losses(FILE *file, const gyre_stats *stats, uint64_t waits)
         {"dropped for a newer one", stats->dropped_oldest, false},
         {"dropped as the lowest", stats->dropped_newest, false},
         {"dropped at the end", stats->dropped_terminated, false},
+        {"dropped with a link", stats->dropped_unlinked, false},
+        {"found a link full", stats->link_lost, false},
         {"refused, queue full", stats->rejected_full - waits, false},
         {"refused, invalid", stats->rejected_invalid, false},
     };

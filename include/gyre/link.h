@@ -70,6 +70,8 @@ typedef struct gyre_link_stats {
     uint64_t taken;   /* of these, acknowledged by `to` */
     uint64_t waiting; /* in it now */
     uint64_t lost;    /* found it full (lossy) */
+    uint32_t rings;   /* workgroups of `from` times those of `to` */
+    uint32_t slots;   /* that each ring has */
 } gyre_link_stats;
 
 /* Counted when a submission of either kernel ends. Results: OK, NOT_FOUND, INVALID. Does not block.

@@ -82,7 +82,8 @@ typedef struct gyre_stats {
     gyre_latency queueing;   /* from gyre_send until handed to the device */
     gyre_latency processing; /* from there until the host has seen it acknowledged */
 
-    bool live; /* the kernel runs LIVE; no longer once it was seen not to work (in the log) */
+    bool live;      /* the kernel runs LIVE; no longer once it was seen not to work (in the log) */
+    bool in_flight; /* a submission is on the device: what counts at its end is still to come */
     uint64_t
         live_seen; /* messages that the device saw though they were sent after its submission */
     uint64_t submissions;
