@@ -6,17 +6,10 @@ import subprocess
 import threading
 import time
 
-from support import ECHO, FAILED, GYRE, INTERRUPTED, OK, SANITIZED, STUCK, USAGE, ToolTest, kernel, main
+from support import (ECHO, FAILED, GYRE, INTERRUPTED, OK, SANITIZED, STUCK, USAGE, ToolTest, cpu_seconds, kernel,
+                     main)
 
 SLOW = 10 if SANITIZED else 1
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid):
-    """User and system time of the process so far."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 class Interactive(ToolTest):
