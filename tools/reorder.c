@@ -98,14 +98,6 @@ static bool has_room(const struct reorder *reorder)
            reorder->held <= reorder->params.held_bytes;
 }
 
-bool reorder_has_room(struct reorder *reorder)
-{
-    pthread_mutex_lock(&reorder->lock);
-    const bool room = has_room(reorder);
-    pthread_mutex_unlock(&reorder->lock);
-    return room;
-}
-
 bool reorder_begin(struct reorder *reorder, uint64_t line, uint64_t timeout_ns)
 {
     const uint64_t deadline = base_deadline(timeout_ns);

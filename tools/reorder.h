@@ -70,9 +70,8 @@ uint64_t reorder_finish(struct reorder *reorder, uint64_t mark, uint64_t *silent
 /* Receiver: nothing more will come. Passes on what is held, in order. */
 void reorder_settle(struct reorder *reorder);
 
-/* Messages sent and not finished; and whether reorder_begin() finds a place for another one. */
+/* Messages sent and not finished. */
 uint64_t reorder_unfinished(struct reorder *reorder);
-bool reorder_has_room(struct reorder *reorder);
 
 /* The lines of these, as ranges of lines that follow one another; `begun`: some answers came. */
 void reorder_unfinished_lines(struct reorder *reorder,

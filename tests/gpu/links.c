@@ -631,6 +631,9 @@ Test(links, what_cannot_be_linked_is_refused_by_name)
     "    for (uint i = 0u; i < 32u; ++i) { gyre_mirror[i] = i * 2654435761u; }" \
     "}"
 
+/* Without work: what it finds in a link may say anything. */
+#define TAG_ONLY "GYRE_OUT.tag = GYRE_IN.tag; gyre_send();"
+
 /* Its own messages may be lost, and what is linked to it may fail; the host goes on, and so does a
  * kernel without links. */
 static void scribble(struct rig *rig)
@@ -638,7 +641,7 @@ static void scribble(struct rig *rig)
     for (uint32_t harm = 1; harm <= 2; ++harm) {
         gyre_kernel *k[3] = {
             net_launch(rig, 1, (struct net_text){.body = SCRIBBLE}, (gyre_kernel_params){0}),
-            net_launch(rig, 2, (struct net_text){0}, (gyre_kernel_params){0}),
+            net_launch(rig, 2, (struct net_text){.body = TAG_ONLY}, (gyre_kernel_params){0}),
             net_launch(rig, 3, (struct net_text){0}, (gyre_kernel_params){0}),
         };
         link_to(k[0], 0, k[1], GYRE_SPREAD_EACH);
@@ -670,4 +673,108 @@ static void scribble(struct rig *rig)
 Test(links, a_handler_that_scribbles_over_the_links_harms_those_only)
 {
     net_in_both_modes(scribble);
+}
+
+/* ---- payloads ---- */
+
+enum { WORDS_MOST = 15360 };
+
+/* Lane by lane, from the host into one kernel, along a link, and out of the other. */
+static void carry_payload(struct rig *rig, uint32_t words, uint32_t lanes)
+{
+    static uint32_t sent[WORDS_MOST];
+    static uint32_t got[WORDS_MOST];
+    char structs[256];
+    snprintf(structs, sizeof structs,
+             "struct Words { uint words[%u]; };\n#define GYRE_INPUT Words\n"
+             "#define GYRE_OUTPUT Words\n",
+             words);
+    char body[512];
+    snprintf(body, sizeof body,
+             "void main() { while (gyre_receive()) {\n"
+             "    for (uint i = gl_LocalInvocationIndex; i < %uu; i += gl_WorkGroupSize.x) {\n"
+             "        GYRE_OUT.words[i] = GYRE_IN.words[i] * 3u + i; }\n"
+             "    gyre_send(); } }\n",
+             words);
+    gyre_kernel *k[2];
+    static const char *const ids[] = {"first", "second"};
+    for (uint32_t i = 0; i < 2; ++i) {
+        k[i] = rig_launch(rig, (gyre_kernel_params){.id = ids[i],
+                                                    .window = 4,
+                                                    .queue_size = 16,
+                                                    .output_window = 8,
+                                                    .glsl = rig_glsl(structs, lanes, body)});
+    }
+    ok(gyre_link(k[0], 0, k[1], &(gyre_link_params){.slots = 4}));
+    net_activate(k, 2);
+    for (uint32_t n = 0; n < 10; ++n) {
+        for (uint32_t i = 0; i < words; ++i) {
+            sent[i] = (n + 1) * 2654435761u ^ i;
+        }
+        ok(gyre_send(k[0], &(gyre_message){.data = sent, .size = words * 4}, PATIENCE));
+        gyre_reply reply = {.data = got, .capacity = sizeof got};
+        ok(gyre_receive(k[1], &reply, PATIENCE));
+        cr_assert(reply.result == GYRE_OK && reply.size == words * 4, "%s",
+                  gyre_result_name(reply.result));
+        for (uint32_t i = 0; i < words; ++i) {
+            cr_assert(got[i] == (sent[i] * 3 + i) * 3 + i, "word %u of %u, %u lanes", i, words,
+                      lanes);
+        }
+    }
+    gyre_kernel_destroy(k[0]);
+    gyre_kernel_destroy(k[1]);
+}
+
+static void carry_payloads(struct rig *rig)
+{
+    static const struct {
+        uint32_t words;
+        uint32_t lanes;
+    } cases[] = {{1, 1}, {1, 32}, {16, 1}, {16, 64}, {1024, 32}, {WORDS_MOST, 1}, {WORDS_MOST, 64}};
+    for (size_t i = 0; i < LENGTH(cases); ++i) {
+        carry_payload(rig, cases[i].words, cases[i].lanes);
+    }
+}
+
+Test(links, payloads_of_all_sizes_are_carried_by_all_lanes)
+{
+    net_in_both_modes(carry_payloads);
+}
+
+/* ---- many into one ---- */
+
+static void fan_in(struct rig *rig)
+{
+    enum { FROM = 4, EACH = 120 };
+    gyre_kernel *from[FROM];
+    gyre_kernel *to = net_launch(rig, 9, (struct net_text){0},
+                                 (gyre_kernel_params){.output_queue_size = FROM * EACH});
+    for (uint32_t i = 0; i < FROM; ++i) {
+        from[i] = net_launch(rig, i + 1, (struct net_text){0}, (gyre_kernel_params){.window = 128});
+        ok(gyre_link(from[i], 0, to, &(gyre_link_params){.slots = i == 0 ? 1 : 8}));
+    }
+    net_activate(&to, 1);
+    net_activate(from, FROM);
+    for (uint32_t n = 0; n < EACH; ++n) {
+        for (uint32_t i = 0; i < FROM; ++i) {
+            net_send(from[i], (struct hop){.tag = n, .mode = i});
+        }
+    }
+    uint32_t next[FROM] = {0};
+    for (uint32_t i = 0; i < FROM * EACH; ++i) {
+        struct hop hop = net_take(to);
+        cr_assert(hop.mode < FROM && hop.tag == next[hop.mode] && hop.n == i + 1);
+        next[hop.mode] += 1;
+    }
+    gyre_stats stats = flow_rest(to);
+    net_books(to);
+    cr_assert(stats.linked == FROM * EACH && stats.link_waiting == 0);
+    for (uint32_t i = 0; i < FROM; ++i) {
+        await(net_link(from[i], 0, to).sent == EACH);
+    }
+}
+
+Test(links, four_producers_into_one_consumer)
+{
+    net_in_both_modes(fan_in);
 }

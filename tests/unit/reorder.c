@@ -233,6 +233,50 @@ Test(reorder, held_bytes_are_bounded)
     reorder_destroy(reorder);
 }
 
+Test(reorder, what_is_before_a_mark_can_be_over_without_a_reply)
+{
+    struct reorder *reorder = make(16, false);
+    uint64_t silent;
+    sent(reorder, 1);
+    sent(reorder, 2);
+    sent(reorder, 3);
+    const uint64_t mark = reorder_mark(reorder);
+    cr_assert(reorder_begin(reorder, 4, 0));
+    cr_assert_eq(reorder_mark(reorder), mark, "it is not sent");
+    reorder_sending(reorder, 40);
+    reorder_sent(reorder, 1004);
+    partly(reorder, 2, "b");
+    replied(reorder, 3, "c");
+    partly(reorder, 4, "d");
+    cr_assert_str_eq(seen, "");
+    cr_assert_eq(reorder_finish(reorder, mark, &silent), 2);
+    cr_assert_eq(silent, 1);
+    cr_assert_str_eq(seen, "b|c|d|");
+    cr_assert_eq(reorder_unfinished(reorder), 1);
+    cr_assert_eq(reorder_finish(reorder, mark, &silent), 0);
+    partly(reorder, 4, "e");
+    cr_assert_eq(reorder_finish(reorder, reorder_mark(reorder), &silent), 1);
+    cr_assert_eq(silent, 0);
+    cr_assert_str_eq(seen, "b|c|d|e|");
+    cr_assert_eq(reorder_unfinished(reorder), 0);
+    reorder_destroy(reorder);
+}
+
+Test(reorder, a_place_is_free_again_once_its_message_is_over)
+{
+    struct reorder *reorder = make(4, true);
+    uint64_t silent;
+    for (uint64_t round = 0; round < 10; round++) {
+        for (uint64_t i = 1; i <= 4; i++) {
+            sent(reorder, round * 4 + i);
+        }
+        cr_assert_not(reorder_begin(reorder, 100, 0));
+        cr_assert_eq(reorder_finish(reorder, reorder_mark(reorder), &silent), 4);
+        cr_assert_eq(silent, 4);
+    }
+    reorder_destroy(reorder);
+}
+
 static void add_range(void *user, uint64_t first, uint64_t last, bool begun)
 {
     char *text = user;
