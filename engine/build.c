@@ -567,10 +567,10 @@ static gyre_result create_tables(struct gyre_kernel *kernel, uint64_t route_byte
 {
     struct device *device = kernel->services.device;
     const gyre_profile *profile = kernel->services.profile;
-    gyre_result result = buffer_create(device, routes, base_align(route_bytes * 2, TABLE_BYTES), 0,
-                                       profile->memory_to_device);
+    gyre_result result = buffer_create(device, routes, base_align(route_bytes * 2 + 1, TABLE_BYTES),
+                                       0, profile->memory_to_device);
     if (result == GYRE_OK) {
-        result = buffer_create(device, mirror, base_align(mirror_bytes * 2, TABLE_BYTES), 0,
+        result = buffer_create(device, mirror, base_align(mirror_bytes * 2 + 1, TABLE_BYTES), 0,
                                profile->memory_to_host);
     }
     if (result == GYRE_OK) {

@@ -242,18 +242,18 @@ uvec4 gyre_one(uint lane)
  * can come between. (With links there is a loop, over what is written down by then and can be done again.) */
 void gyre_publish(uint done, uint answers)
 {
+    if (GYRE_ONE_OUT && done * gyre_fault != 0u) {
+        gyre_write_failure(gyre_fault, 0u);
+        if (!GYRE_CUTS) {
+            gyre_fence();
+        }
+    }
     gyre_output_tail += done * answers;
     gyre_input_head += done * gyre_one(gyre_lane);
     gyre_head += done;
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
      * one of gyre_refuse(). */
     if (done * answers != 0u) {
-        if (GYRE_ONE_OUT && gyre_fault != 0u) {
-            gyre_write_failure(gyre_fault, 0u);
-            if (!GYRE_CUTS) {
-                gyre_fence();
-            }
-        }
         gyre_store(gyre_answer_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
     }
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
