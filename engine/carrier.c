@@ -228,11 +228,9 @@ static void complete(struct carrier *carrier, uint64_t reached, gyre_result resu
         carrier->depth -= 1;
         if (carrier->first && carrier->params.serial) {
             carrier->first->since_ns = now;
-        } else if (!carrier->first) {
-            pump(carrier); /* else its owner may have more, and come first */
         }
         call(carrier, carried, result);
-        pump(carrier);
+        pump(carrier); /* not before: its owner may have more, and lag */
     }
 }
 

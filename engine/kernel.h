@@ -182,6 +182,7 @@ struct gyre_kernel {
     uint32_t strikes;    /* submissions in a row that got nowhere though there was work */
     uint64_t message_ns; /* of the device's time for one; 0: not known yet */
     uint64_t poll_ps;    /* of its time for one idle look at the rings */
+    bool poll_known;     /* measured, not the first guess */
     bool refilled;       /* the input rings were rewound since the last submission */
     bool found_work;     /* there was work when it was submitted */
 

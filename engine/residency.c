@@ -58,8 +58,9 @@ static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t 
         return;
     }
     uint64_t each = (took_ns - relaunch_ns) * 1000 / polls + 1;
-    kernel->poll_ps = each < kernel->poll_ps ? each
-                                             : kernel->poll_ps + (each - kernel->poll_ps) / 16;
+    bool better = !kernel->poll_known || each < kernel->poll_ps;
+    kernel->poll_ps = better ? each : kernel->poll_ps + (each - kernel->poll_ps) / 16;
+    kernel->poll_known = true;
 }
 
 /* Messages of a workgroup that fit into its turn. */
