@@ -16,26 +16,23 @@
 
 #define FIRST_BUDGET 1u /* nothing is known of a message then */
 #define POLLS_TO_JUDGE 64u
-#define POLL_PS 10000u /* a first guess, until a submission has done nothing but poll */
+#define POLLS_LEAST 256u /* so that there is something to judge */
+#define POLL_PS 10000u   /* a first guess, until a submission has polled */
+
+/* Sums over the dispatches and workgroups of the submission that ended. */
+struct outcome {
+    uint64_t messages;
+    uint64_t failed;
+    uint64_t looks;
+    uint32_t reason; /* of the last residency seen */
+    bool cut;
+    bool version;
+};
 
 static uint32_t default_fuel(const struct gyre_kernel *kernel)
 {
     uint32_t limit = kernel->services.profile->loop_limit;
     return limit ? limit / CUT_SHARE + 1 : FUEL_UNLIMITED;
-}
-
-static uint32_t idle_polls(const struct gyre_kernel *kernel)
-{
-    const gyre_profile *profile = kernel->services.profile;
-    if (kernel->params.workgroups > profile->resident_workgroups && !profile->resident_at_least) {
-        return 1; /* the workgroups take turns: who polls holds up who has work */
-    }
-    uint64_t idle_ns = kernel->params.idle_ns ? kernel->params.idle_ns
-                                              : kernel->services.profile->relaunch_ns;
-    idle_ns = idle_ns < kernel->services.bound_ns ? idle_ns : kernel->services.bound_ns;
-    uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
-                     idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
-    return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
 }
 
 /* LIVE: so few turns that a chain of residencies which only polls ends by the bound, for the host
@@ -47,20 +44,44 @@ static uint32_t fuel(const struct gyre_kernel *kernel)
     return many ? kernel->fuel : (uint32_t)polls;
 }
 
-/* From a submission that did nothing but poll. Its time has whatever took the processor away in
- * it, and the relaunch if it is the host's, so the least one counts, and one above it only a
- * little. */
-static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t polls,
-                        uint64_t took_ns)
+static uint32_t idle_polls(const struct gyre_kernel *kernel)
+{
+    const gyre_profile *profile = kernel->services.profile;
+    if (kernel->params.workgroups > profile->resident_workgroups && !profile->resident_at_least) {
+        return 1; /* the workgroups take turns: who polls holds up who has work */
+    }
+    bool asked_for = kernel->params.idle_ns > 0;
+    uint64_t idle_ns = asked_for ? kernel->params.idle_ns : profile->relaunch_ns;
+    idle_ns = idle_ns < kernel->services.bound_ns ? idle_ns : kernel->services.bound_ns;
+    uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
+                     idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
+    if (!asked_for) {
+        /* More than there is fuel would go on in the next of the chain, and so on to its end. */
+        uint32_t most = fuel(kernel) > 1 ? fuel(kernel) - 1 : 1;
+        polls = polls < POLLS_LEAST ? POLLS_LEAST : polls;
+        polls = polls > most ? most : polls;
+    }
+    return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
+}
+
+/* From what a submission polled. Its time has that of its messages in it, whatever took the
+ * processor away, and the relaunch if it is the host's, so the least one counts; if there was no
+ * message, one above it a little. */
+static void adapt_polls(struct gyre_kernel *kernel, const struct outcome *outcome, uint64_t took_ns)
 {
     uint64_t relaunch_ns = kernel->carried.measured ? 0 : kernel->services.profile->relaunch_ns;
-    if (messages || polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
+    uint64_t polls = outcome->looks > outcome->messages ? outcome->looks - outcome->messages : 0;
+    polls /= kernel->params.workgroups;
+    if (polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
         return;
     }
     uint64_t each = (took_ns - relaunch_ns) * 1000 / polls + 1;
-    bool better = !kernel->poll_known || each < kernel->poll_ps;
-    kernel->poll_ps = better ? each : kernel->poll_ps + (each - kernel->poll_ps) / 16;
-    kernel->poll_known = true;
+    if (!kernel->poll_known || each < kernel->poll_ps) {
+        kernel->poll_ps = each;
+        kernel->poll_known = true;
+    } else if (!outcome->messages) {
+        kernel->poll_ps += (each - kernel->poll_ps) / 16;
+    }
 }
 
 /* Messages of a workgroup that fit into its turn. */
@@ -225,16 +246,6 @@ static uint64_t measure(const struct carried *carried)
     }
     return (uint64_t)((double)ticks * (double)device->limits.timestampPeriod);
 }
-
-/* Sums over the dispatches and workgroups of the submission that ended. */
-struct outcome {
-    uint64_t messages;
-    uint64_t failed;
-    uint64_t looks;
-    uint32_t reason; /* of the last residency seen */
-    bool cut;
-    bool version;
-};
 
 static void count_reason(gyre_exits *exits, uint32_t reason)
 {
@@ -455,7 +466,7 @@ static void completed(struct carried *carried, gyre_result result)
         kernel->stats.live_seen += seen_live(kernel);
         adapt_fuel(kernel, &outcome);
         adapt_budget(kernel, &outcome, took_ns);
-        adapt_polls(kernel, outcome.messages, outcome.looks, took_ns);
+        adapt_polls(kernel, &outcome, took_ns);
         judge(kernel, &outcome);
     } else {
         kernel_fail(kernel, result);
