@@ -426,9 +426,6 @@ static void stamp(struct gyre_kernel *kernel, VkCommandBuffer commands, uint32_t
 {
     const struct VolkDeviceTable *vk = &kernel->services.device->vk;
     VkQueryPool timestamps = kernel->build.timestamps;
-    if (!timestamps) {
-        return;
-    }
     if (query == 0) {
         vk->vkCmdResetQueryPool(commands, timestamps, 0, 2);
         vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, timestamps, 0);
@@ -441,11 +438,13 @@ static void stamp(struct gyre_kernel *kernel, VkCommandBuffer commands, uint32_t
 }
 
 /* A chain of residencies: each but the first runs only if one before it wrote its group count. */
-static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer commands)
+static void record_chain(struct gyre_kernel *kernel, VkCommandBuffer commands, bool timed)
 {
     struct build *build = &kernel->build;
     const struct VolkDeviceTable *vk = &kernel->services.device->vk;
-    stamp(kernel, commands, 0);
+    if (timed) {
+        stamp(kernel, commands, 0);
+    }
     /* For a submission that waited for `go`: what the host wrote until then. */
     barrier(kernel, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_WRITE_BIT, SHADER,
             SHADER_ACCESS);
@@ -462,10 +461,22 @@ static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer command
         vk->vkCmdDispatchIndirect(commands, build->indirect.handle,
                                   link * sizeof(struct gyre_Groups));
     }
-    stamp(kernel, commands, 1);
+    if (timed) {
+        stamp(kernel, commands, 1);
+    }
     barrier(kernel, commands, SHADER | VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
             VK_ACCESS_HOST_READ_BIT);
+}
+
+static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer commands)
+{
+    record_chain(kernel, commands, false);
+}
+
+static void record_timed(struct gyre_kernel *kernel, VkCommandBuffer commands)
+{
+    record_chain(kernel, commands, true);
 }
 
 static gyre_result record(struct gyre_kernel *kernel, VkCommandBuffer commands,
@@ -491,7 +502,7 @@ static gyre_result create_commands(struct gyre_kernel *kernel)
     };
     VkResult result =
         VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &build->pool));
-    VkCommandBuffer commands[2] = {0};
+    VkCommandBuffer commands[3] = {0};
     if (result == VK_SUCCESS) {
         VkCommandBufferAllocateInfo allocate = {
             .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -508,7 +519,14 @@ static gyre_result create_commands(struct gyre_kernel *kernel)
     build->warm_up = commands[0];
     build->residency = commands[1];
     gyre_result recorded = record(kernel, build->warm_up, record_warm_up);
-    return recorded == GYRE_OK ? record(kernel, build->residency, record_residency) : recorded;
+    if (recorded == GYRE_OK) {
+        recorded = record(kernel, build->residency, record_residency);
+    }
+    if (recorded == GYRE_OK && build->timestamps) {
+        build->timed = commands[2];
+        recorded = record(kernel, build->timed, record_timed);
+    }
+    return recorded;
 }
 
 gyre_result build_create(struct gyre_kernel *kernel)

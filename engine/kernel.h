@@ -70,6 +70,7 @@ struct build {
     VkQueryPool timestamps; /* VK_NULL_HANDLE: the queue has none */
     VkCommandBuffer warm_up;
     VkCommandBuffer residency;
+    VkCommandBuffer timed; /* the same between two timestamps; VK_NULL_HANDLE: there are none */
     struct group *groups;
     uint32_t input_slots; /* of each lane */
     bool answers_early;   /* LIVE, one answer to a message: see ring_output_peek_early() */
@@ -175,6 +176,7 @@ struct gyre_kernel {
 
     struct carried carried;
     bool in_flight;
+    uint64_t untimed_ns;         /* on the device since a submission was timed */
     atomic_uint_fast32_t wanted; /* the command that a YIELD must not stay in place of */
     uint32_t serial;             /* of the submission in flight, or the last one */
     atomic_uint_fast32_t ends;   /* submissions ended: what a spinning waiter watches */

@@ -11,6 +11,8 @@
 #define CUT_SHARE 6u
 #define FUEL_UNLIMITED 0x7fffffffu
 
+#define TIMED_RELAUNCHES 200u /* half a percent for timestamps, at most */
+
 /* Submissions that get nowhere, in a row, before the kernel is given up. */
 #define STRIKES 3u
 
@@ -146,6 +148,18 @@ static void fill_submission(struct gyre_kernel *kernel)
     }
 }
 
+/* Timestamps cost about a relaunch where each is a job for the rasterizer (lavapipe, 22.3 to 25.0:
+ * 20 us each). So all submissions that are long are timed, and of the short ones some. */
+static VkCommandBuffer choose_commands(struct gyre_kernel *kernel)
+{
+    uint64_t enough = kernel->services.profile->relaunch_ns * TIMED_RELAUNCHES;
+    if (!kernel->build.timed || kernel->untimed_ns < enough) {
+        return kernel->build.residency;
+    }
+    kernel->untimed_ns = 0;
+    return kernel->build.timed;
+}
+
 gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
 {
     ASSERT(!kernel->in_flight);
@@ -157,7 +171,7 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
     kernel->in_flight = true;
     kernel->stats.submissions += 1;
     gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried,
-                                        kernel->build.residency,
+                                        choose_commands(kernel),
                                         go_value ? kernel->services.go : VK_NULL_HANDLE, go_value);
     if (result != GYRE_OK) {
         kernel->in_flight = false;
@@ -229,14 +243,13 @@ static void yield(struct carried *carried)
     }
 }
 
-/* From the carrier's thread, without the lock, when a submission has ended. All zeroes after a
- * warm-up, which is not timed. */
+/* From the carrier's thread, without the lock, when a submission has ended. */
 static uint64_t measure(const struct carried *carried)
 {
     const struct gyre_kernel *kernel =
         (const struct gyre_kernel *)((const char *)carried - offsetof(struct gyre_kernel, carried));
     const struct device *device = kernel->services.device;
-    if (!kernel->build.timestamps) {
+    if (carried->commands != kernel->build.timed) {
         return 0;
     }
     const uint64_t *times = kernel->build.times.mapped;
@@ -457,6 +470,7 @@ static void completed(struct carried *carried, gyre_result result)
         return;
     }
     kernel->stats.resident_ns += took_ns;
+    kernel->untimed_ns += took_ns;
     if (kernel->carried.measured && result == GYRE_OK) {
         histogram_add(&kernel->submission_time, took_ns);
     }
@@ -484,6 +498,7 @@ void residency_init(struct gyre_kernel *kernel)
     kernel->carried.completed = completed;
     kernel->carried.yield = yield;
     kernel->carried.measure = measure;
+    kernel->untimed_ns = UINT64_MAX / 2; /* the first one is */
     kernel->carried.weight = kernel->params.weight;
     kernel->poll_ps = POLL_PS;
     kernel->fuel = kernel->params.fuel ? kernel->params.fuel : default_fuel(kernel);
