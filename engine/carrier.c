@@ -422,21 +422,22 @@ bool carrier_withdraw(struct carrier *carrier, struct carried *carried)
     return found;
 }
 
-uint64_t carrier_turn(struct carrier *carrier, const struct carried *carried, bool hears)
+struct carrier_turn carrier_turn(struct carrier *carrier, const struct carried *carried, bool hears)
 {
+    struct carrier_turn turn = {.ns = longest_ns(carrier)};
     if (!carrier->params.serial) {
-        return longest_ns(carrier);
+        return turn;
     }
     pthread_mutex_lock(&carrier->lock);
     uint64_t now = base_now_ns();
     uint64_t rival = least_of_others(carrier, carried, now);
     bool shared = carrier->latest != carried ? carrier->latest != NULL
                                              : now < carrier->shared_until;
-    uint64_t turn = longest_ns(carrier);
-    if (rival != UINT64_MAX || (shared && !hears)) {
+    turn.contended = rival != UINT64_MAX;
+    if (turn.contended || (shared && !hears)) {
         /* It will not run before it is the least, however far ahead it is now. */
-        bool lags = rival != UINT64_MAX && rival > carried->vtime_ns;
-        turn = turn_ns(carrier, carried, lags ? rival : carried->vtime_ns);
+        bool lags = turn.contended && rival > carried->vtime_ns;
+        turn.ns = turn_ns(carrier, carried, lags ? rival : carried->vtime_ns);
     }
     pthread_mutex_unlock(&carrier->lock);
     return turn;

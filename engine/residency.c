@@ -46,7 +46,7 @@ static uint32_t fuel(const struct gyre_kernel *kernel)
     return many ? kernel->fuel : (uint32_t)polls;
 }
 
-static uint32_t idle_polls(const struct gyre_kernel *kernel)
+static uint32_t idle_polls(const struct gyre_kernel *kernel, bool contended)
 {
     const gyre_profile *profile = kernel->services.profile;
     if (kernel->params.workgroups > profile->resident_workgroups && !profile->resident_at_least) {
@@ -57,6 +57,7 @@ static uint32_t idle_polls(const struct gyre_kernel *kernel)
     idle_ns = idle_ns < kernel->services.bound_ns ? idle_ns : kernel->services.bound_ns;
     uint64_t polls = idle_ns / kernel->poll_ps * 1000 +
                      idle_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
+    polls = contended && !asked_for ? POLLS_LEAST : polls; /* others have something to do */
     if (!asked_for) {
         /* More than there is fuel would go on in the next of the chain, and so on to its end. */
         uint32_t most = fuel(kernel) > 1 ? fuel(kernel) - 1 : 1;
@@ -87,7 +88,7 @@ static void adapt_polls(struct gyre_kernel *kernel, const struct outcome *outcom
 }
 
 /* Messages of a workgroup that fit into its turn. */
-static uint32_t budget(const struct gyre_kernel *kernel)
+static uint32_t budget(const struct gyre_kernel *kernel, uint64_t turn_ns)
 {
     if (kernel->params.message_budget) {
         return kernel->params.message_budget;
@@ -95,7 +96,6 @@ static uint32_t budget(const struct gyre_kernel *kernel)
     if (!kernel->message_ns) {
         return FIRST_BUDGET;
     }
-    uint64_t turn_ns = carrier_turn(kernel->services.carrier, &kernel->carried, kernel->live);
     uint64_t messages = turn_ns / kernel->message_ns / kernel->params.workgroups;
     return messages < 1 ? 1 : messages > FUEL_UNLIMITED ? FUEL_UNLIMITED : (uint32_t)messages;
 }
@@ -120,14 +120,16 @@ static void fill_submission(struct gyre_kernel *kernel)
     serial = serial ? serial : 1;
     kernel->serial = serial;
     residency_command(kernel, GYRE_COMMAND_RUN); /* a YIELD was for the one before */
+    struct carrier_turn turn =
+        carrier_turn(kernel->services.carrier, &kernel->carried, kernel->live);
     struct gyre_Submission *submission = kernel->build.control.mapped;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
         .flags = kernel->refilled ? GYRE_SUBMIT_FORGET : 0,
         .serial = serial,
         .fuel = fuel(kernel),
-        .budget = budget(kernel),
-        .idle_polls = idle_polls(kernel),
+        .budget = budget(kernel, turn.ns),
+        .idle_polls = idle_polls(kernel, turn.contended),
         .guard = GUARD,
         .workgroups = kernel->params.workgroups,
         .kernel_low = (uint32_t)kernel->number,
