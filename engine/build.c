@@ -453,9 +453,6 @@ static void stamp(struct gyre_kernel *kernel, VkCommandBuffer commands, uint32_t
 {
     const struct VolkDeviceTable *vk = &kernel->services.device->vk;
     VkQueryPool timestamps = kernel->build.timestamps;
-    if (!timestamps) {
-        return;
-    }
     if (query == 0) {
         vk->vkCmdResetQueryPool(commands, timestamps, 0, 2);
         vk->vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, timestamps, 0);
@@ -468,11 +465,13 @@ static void stamp(struct gyre_kernel *kernel, VkCommandBuffer commands, uint32_t
 }
 
 /* A chain of residencies: each but the first runs only if one before it wrote its group count. */
-static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer commands)
+static void record_chain(struct gyre_kernel *kernel, VkCommandBuffer commands, bool timed)
 {
     struct build *build = &kernel->build;
     const struct VolkDeviceTable *vk = &kernel->services.device->vk;
-    stamp(kernel, commands, 0);
+    if (timed) {
+        stamp(kernel, commands, 0);
+    }
     /* For a submission that waited for `go`: what the host wrote until then. For links: what the
      * kernels at their other ends did. */
     bool linked = build->routes.handle != VK_NULL_HANDLE;
@@ -492,10 +491,22 @@ static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer command
         vk->vkCmdDispatchIndirect(commands, build->indirect.handle,
                                   link * sizeof(struct gyre_Groups));
     }
-    stamp(kernel, commands, 1);
+    if (timed) {
+        stamp(kernel, commands, 1);
+    }
     barrier(kernel, commands, SHADER | VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
             VK_ACCESS_HOST_READ_BIT);
+}
+
+static void record_residency(struct gyre_kernel *kernel, VkCommandBuffer commands)
+{
+    record_chain(kernel, commands, false);
+}
+
+static void record_timed(struct gyre_kernel *kernel, VkCommandBuffer commands)
+{
+    record_chain(kernel, commands, true);
 }
 
 static gyre_result record(struct gyre_kernel *kernel, VkCommandBuffer commands,
@@ -511,6 +522,13 @@ static gyre_result record(struct gyre_kernel *kernel, VkCommandBuffer commands,
     return device_check(device, result);
 }
 
+static gyre_result record_residencies(struct gyre_kernel *kernel)
+{
+    struct build *build = &kernel->build;
+    gyre_result result = record(kernel, build->residency, record_residency);
+    return result == GYRE_OK && build->timed ? record(kernel, build->timed, record_timed) : result;
+}
+
 static gyre_result create_commands(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
@@ -522,7 +540,7 @@ static gyre_result create_commands(struct gyre_kernel *kernel)
     };
     VkResult result =
         VK(device->log, device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &build->pool));
-    VkCommandBuffer commands[2] = {0};
+    VkCommandBuffer commands[3] = {0};
     if (result == VK_SUCCESS) {
         VkCommandBufferAllocateInfo allocate = {
             .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -538,8 +556,9 @@ static gyre_result create_commands(struct gyre_kernel *kernel)
     }
     build->warm_up = commands[0];
     build->residency = commands[1];
+    build->timed = build->timestamps ? commands[2] : VK_NULL_HANDLE;
     gyre_result recorded = record(kernel, build->warm_up, record_warm_up);
-    return recorded == GYRE_OK ? record(kernel, build->residency, record_residency) : recorded;
+    return recorded == GYRE_OK ? record_residencies(kernel) : recorded;
 }
 
 gyre_result build_create(struct gyre_kernel *kernel)
@@ -610,7 +629,7 @@ gyre_result build_relink(struct gyre_kernel *kernel, uint32_t shape, VkBuffer ar
     struct pipeline old = build->pipeline;
     build->pipeline = pipeline;
     kernel->shape = shape;
-    result = record(kernel, build->residency, record_residency);
+    result = record_residencies(kernel);
     pipeline_destroy(device, &old);
     buffer_destroy(device, &old_routes);
     buffer_destroy(device, &old_mirror);

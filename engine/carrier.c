@@ -227,11 +227,9 @@ static void complete(struct carrier *carrier, uint64_t reached, gyre_result resu
         carrier->depth -= 1;
         if (carrier->first && carrier->params.serial) {
             carrier->first->since_ns = now;
-        } else if (!carrier->first) {
-            pump(carrier); /* else its owner may have more, and come first */
         }
         call(carrier, carried, result);
-        pump(carrier);
+        pump(carrier); /* not before: its owner may have more, and lag */
     }
 }
 
@@ -423,21 +421,22 @@ bool carrier_withdraw(struct carrier *carrier, struct carried *carried)
     return found;
 }
 
-uint64_t carrier_turn(struct carrier *carrier, const struct carried *carried, bool hears)
+struct carrier_turn carrier_turn(struct carrier *carrier, const struct carried *carried, bool hears)
 {
+    struct carrier_turn turn = {.ns = longest_ns(carrier)};
     if (!carrier->params.serial) {
-        return longest_ns(carrier);
+        return turn;
     }
     pthread_mutex_lock(&carrier->lock);
     uint64_t now = base_now_ns();
     uint64_t rival = least_of_others(carrier, carried, now);
     bool shared = carrier->latest != carried ? carrier->latest != NULL
                                              : now < carrier->shared_until;
-    uint64_t turn = longest_ns(carrier);
-    if (rival != UINT64_MAX || (shared && !hears)) {
+    turn.contended = rival != UINT64_MAX;
+    if (turn.contended || (shared && !hears)) {
         /* It will not run before it is the least, however far ahead it is now. */
-        bool lags = rival != UINT64_MAX && rival > *carried->clock;
-        turn = turn_ns(carrier, carried, lags ? rival : *carried->clock);
+        bool lags = turn.contended && rival > *carried->clock;
+        turn.ns = turn_ns(carrier, carried, lags ? rival : *carried->clock);
     }
     pthread_mutex_unlock(&carrier->lock);
     return turn;

@@ -82,7 +82,12 @@ bool carrier_withdraw(struct carrier *carrier, struct carried *carried);
 
 /* How long a submission made now may stay on the device. `hears`: it can be asked to yield, so it
  * need not leave early for one who might come. */
-uint64_t carrier_turn(struct carrier *carrier, const struct carried *carried, bool hears);
+struct carrier_turn {
+    uint64_t ns;
+    bool contended; /* others want the device now */
+};
+struct carrier_turn carrier_turn(struct carrier *carrier, const struct carried *carried,
+                                 bool hears);
 
 /* Returns once no callback for it is under way. Nothing of it may be in flight. */
 void carrier_settle(struct carrier *carrier, struct carried *carried);

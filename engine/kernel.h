@@ -82,6 +82,7 @@ struct build {
     VkQueryPool timestamps; /* VK_NULL_HANDLE: the queue has none */
     VkCommandBuffer warm_up;
     VkCommandBuffer residency;
+    VkCommandBuffer timed; /* the same between two timestamps; VK_NULL_HANDLE: there are none */
     struct group *groups;
     uint32_t input_slots; /* of each lane */
     bool answers_early;   /* LIVE, one answer to a message: see ring_output_peek_early() */
@@ -193,6 +194,7 @@ struct gyre_kernel {
     struct carried carried;
     uint64_t clock; /* of `carried`, unless there are links */
     bool in_flight;
+    uint64_t untimed_ns;         /* on the device since a submission was timed */
     atomic_uint_fast32_t wanted; /* the command that a YIELD must not stay in place of */
     uint32_t serial;             /* of the submission in flight, or the last one */
     atomic_uint_fast32_t ends;   /* submissions ended: what a spinning waiter watches */
@@ -200,6 +202,7 @@ struct gyre_kernel {
     uint32_t strikes;    /* submissions in a row that got nowhere though there was work */
     uint64_t message_ns; /* of the device's time for one; 0: not known yet */
     uint64_t poll_ps;    /* of its time for one idle look at the rings */
+    bool poll_known;     /* measured, not the first guess */
     bool refilled;       /* the input rings were rewound since the last submission */
     bool found_work;     /* there was work when it was submitted */
     bool settling;       /* the submission in flight is to publish what was cut, and nothing else */

@@ -12,6 +12,8 @@
 #define CUT_SHARE 6u
 #define FUEL_UNLIMITED 0x7fffffffu
 
+#define TIMED_RELAUNCHES 200u /* half a percent for timestamps, at most */
+
 /* Submissions that get nowhere, in a row, before the kernel is given up. */
 #define STRIKES 3u
 
@@ -22,36 +24,23 @@
 #define BLIND_MOST 8u
 
 #define POLLS_TO_JUDGE 64u
-#define POLL_PS 10000u /* a first guess, until a submission has done nothing but poll */
+#define POLLS_LEAST 256u /* so that there is something to judge */
+#define POLL_PS 10000u   /* a first guess, until a submission has polled */
+
+/* Sums over the dispatches and workgroups of the submission that ended. */
+struct outcome {
+    uint64_t messages;
+    uint64_t failed;
+    uint64_t looks;
+    uint32_t reason; /* of the last residency seen */
+    bool cut;
+    bool version;
+};
 
 static uint32_t default_fuel(const struct gyre_kernel *kernel)
 {
     uint32_t limit = kernel->services.profile->loop_limit;
     return limit ? limit / CUT_SHARE + 1 : FUEL_UNLIMITED;
-}
-
-static uint64_t idle_ns(const struct gyre_kernel *kernel)
-{
-    return kernel->params.idle_ns ? kernel->params.idle_ns : kernel->services.profile->relaunch_ns;
-}
-
-static uint32_t idle_polls(const struct gyre_kernel *kernel)
-{
-    const gyre_profile *profile = kernel->services.profile;
-    if (!kernel->live) {
-        return 1; /* STRICT does not poll; a kernel whose LIVE was dropped polls in vain */
-    }
-    if (kernel->links && !profile->overlap_queue) {
-        return 1; /* those at the other ends want the device */
-    }
-    if (kernel->params.workgroups > profile->resident_workgroups && !profile->resident_at_least) {
-        return 1; /* the workgroups take turns: who polls holds up who has work */
-    }
-    uint64_t for_ns = idle_ns(kernel);
-    for_ns = for_ns < kernel->services.bound_ns ? for_ns : kernel->services.bound_ns;
-    uint64_t polls = for_ns / kernel->poll_ps * 1000 +
-                     for_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
-    return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
 }
 
 /* LIVE: so few turns that a chain of residencies which only polls ends by the bound, for the host
@@ -63,23 +52,63 @@ static uint32_t fuel(const struct gyre_kernel *kernel)
     return many ? kernel->fuel : (uint32_t)polls;
 }
 
-/* From a submission that did nothing but poll. Its time has whatever took the processor away in
- * it, and the relaunch if it is the host's, so the least one counts, and one above it only a
- * little. */
-static void adapt_polls(struct gyre_kernel *kernel, uint64_t messages, uint64_t polls,
-                        uint64_t took_ns)
+static uint64_t idle_ns(const struct gyre_kernel *kernel)
+{
+    return kernel->params.idle_ns ? kernel->params.idle_ns : kernel->services.profile->relaunch_ns;
+}
+
+/* Whether polling would only hold others up, or nothing would come of it. */
+static bool polls_in_vain(const struct gyre_kernel *kernel)
+{
+    const gyre_profile *profile = kernel->services.profile;
+    bool crowded = kernel->params.workgroups > profile->resident_workgroups &&
+                   !profile->resident_at_least; /* its own workgroups take turns */
+    bool linked = kernel->links && !profile->overlap_queue;
+    return !kernel->live || crowded || linked;
+}
+
+static uint32_t idle_polls(const struct gyre_kernel *kernel, bool contended)
+{
+    if (polls_in_vain(kernel)) {
+        return 1;
+    }
+    bool asked_for = kernel->params.idle_ns > 0;
+    uint64_t for_ns = idle_ns(kernel);
+    for_ns = for_ns < kernel->services.bound_ns ? for_ns : kernel->services.bound_ns;
+    uint64_t polls = for_ns / kernel->poll_ps * 1000 +
+                     for_ns % kernel->poll_ps * 1000 / kernel->poll_ps;
+    polls = contended && !asked_for ? POLLS_LEAST : polls; /* others have something to do */
+    if (!asked_for) {
+        /* More than there is fuel would go on in the next of the chain, and so on to its end. */
+        uint32_t most = fuel(kernel) > 1 ? fuel(kernel) - 1 : 1;
+        polls = polls < POLLS_LEAST ? POLLS_LEAST : polls;
+        polls = polls > most ? most : polls;
+    }
+    return polls < 1 ? 1 : polls > UINT32_MAX ? UINT32_MAX : (uint32_t)polls;
+}
+
+/* From what a submission polled. Its time has that of its messages in it, whatever took the
+ * processor away, and the relaunch if it is the host's, so the least one counts; if there was no
+ * message, one above it a little. */
+static void adapt_polls(struct gyre_kernel *kernel, const struct outcome *outcome, uint64_t took_ns)
 {
     uint64_t relaunch_ns = kernel->carried.measured ? 0 : kernel->services.profile->relaunch_ns;
-    if (messages || polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
+    uint64_t polls = outcome->looks > outcome->messages ? outcome->looks - outcome->messages : 0;
+    polls /= kernel->params.workgroups;
+    if (polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
         return;
     }
     uint64_t each = (took_ns - relaunch_ns) * 1000 / polls + 1;
-    kernel->poll_ps = each < kernel->poll_ps ? each
-                                             : kernel->poll_ps + (each - kernel->poll_ps) / 16;
+    if (!kernel->poll_known || each < kernel->poll_ps) {
+        kernel->poll_ps = each;
+        kernel->poll_known = true;
+    } else if (!outcome->messages) {
+        kernel->poll_ps += (each - kernel->poll_ps) / 16;
+    }
 }
 
 /* Messages of a workgroup that fit into its turn. */
-static uint32_t budget(const struct gyre_kernel *kernel)
+static uint32_t budget(const struct gyre_kernel *kernel, uint64_t turn_ns)
 {
     if (kernel->params.message_budget) {
         return kernel->params.message_budget;
@@ -87,7 +116,6 @@ static uint32_t budget(const struct gyre_kernel *kernel)
     if (!kernel->message_ns) {
         return FIRST_BUDGET;
     }
-    uint64_t turn_ns = carrier_turn(kernel->services.carrier, &kernel->carried, kernel->live);
     uint64_t messages = turn_ns / kernel->message_ns / kernel->params.workgroups;
     return messages < 1 ? 1 : messages > FUEL_UNLIMITED ? FUEL_UNLIMITED : (uint32_t)messages;
 }
@@ -125,14 +153,16 @@ static void fill_submission(struct gyre_kernel *kernel)
     kernel->serial = serial;
     residency_command(kernel, GYRE_COMMAND_RUN); /* a YIELD was for the one before */
     route_write(kernel);
+    struct carrier_turn turn =
+        carrier_turn(kernel->services.carrier, &kernel->carried, kernel->live);
     struct gyre_Submission *submission = kernel->build.control.mapped;
     *submission = (struct gyre_Submission){
         .version = GYRE_WIRE_VERSION,
         .flags = kernel->refilled ? GYRE_SUBMIT_FORGET : 0,
         .serial = serial,
         .fuel = fuel(kernel),
-        .budget = kernel->settling ? 0 : budget(kernel),
-        .idle_polls = idle_polls(kernel),
+        .budget = kernel->settling ? 0 : budget(kernel, turn.ns),
+        .idle_polls = idle_polls(kernel, turn.contended),
         .guard = GUARD,
         .workgroups = kernel->params.workgroups,
         .kernel_low = (uint32_t)kernel->number,
@@ -155,6 +185,18 @@ static void fill_submission(struct gyre_kernel *kernel)
     }
 }
 
+/* Timestamps cost about a relaunch where each is a job for the rasterizer (lavapipe, 22.3 to 25.0:
+ * 20 us each). So all submissions that are long are timed, and of the short ones some. */
+static VkCommandBuffer choose_commands(struct gyre_kernel *kernel)
+{
+    uint64_t enough = kernel->services.profile->relaunch_ns * TIMED_RELAUNCHES;
+    if (!kernel->build.timed || kernel->untimed_ns < enough) {
+        return kernel->build.residency;
+    }
+    kernel->untimed_ns = 0;
+    return kernel->build.timed;
+}
+
 gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
 {
     ASSERT(!kernel->in_flight);
@@ -167,7 +209,7 @@ gyre_result residency_submit(struct gyre_kernel *kernel, uint64_t go_value)
     kernel->placed_in = NULL;
     kernel->stats.submissions += 1;
     gyre_result result = carrier_submit(kernel->services.carrier, &kernel->carried,
-                                        kernel->build.residency,
+                                        choose_commands(kernel),
                                         go_value ? kernel->services.go : VK_NULL_HANDLE, go_value);
     if (result != GYRE_OK) {
         kernel->in_flight = false;
@@ -239,14 +281,13 @@ static void yield(struct carried *carried)
     }
 }
 
-/* From the carrier's thread, without the lock, when a submission has ended. All zeroes after a
- * warm-up, which is not timed. */
+/* From the carrier's thread, without the lock, when a submission has ended. */
 static uint64_t measure(const struct carried *carried)
 {
     const struct gyre_kernel *kernel =
         (const struct gyre_kernel *)((const char *)carried - offsetof(struct gyre_kernel, carried));
     const struct device *device = kernel->services.device;
-    if (!kernel->build.timestamps) {
+    if (carried->commands != kernel->build.timed) {
         return 0;
     }
     const uint64_t *times = kernel->build.times.mapped;
@@ -256,16 +297,6 @@ static uint64_t measure(const struct carried *carried)
     }
     return (uint64_t)((double)ticks * (double)device->limits.timestampPeriod);
 }
-
-/* Sums over the dispatches and workgroups of the submission that ended. */
-struct outcome {
-    uint64_t messages;
-    uint64_t failed;
-    uint64_t looks;
-    uint32_t reason; /* of the last residency seen */
-    bool cut;
-    bool version;
-};
 
 static void count_reason(gyre_exits *exits, uint32_t reason)
 {
@@ -581,6 +612,7 @@ static void completed(struct carried *carried, gyre_result result)
         return;
     }
     kernel->stats.resident_ns += took_ns;
+    kernel->untimed_ns += took_ns;
     if (kernel->carried.measured && result == GYRE_OK) {
         histogram_add(&kernel->submission_time, took_ns);
     }
@@ -593,7 +625,7 @@ static void completed(struct carried *carried, gyre_result result)
         judge_sight(kernel, seen, kernel->carried.since_ns + took_ns);
         adapt_fuel(kernel, &outcome);
         adapt_budget(kernel, &outcome, took_ns);
-        adapt_polls(kernel, outcome.messages, outcome.looks, took_ns);
+        adapt_polls(kernel, &outcome, took_ns);
         judge(kernel, &outcome);
     } else {
         kernel_fail(kernel, result);
@@ -627,6 +659,7 @@ void residency_init(struct gyre_kernel *kernel)
     kernel->carried.completed = completed;
     kernel->carried.yield = yield;
     kernel->carried.measure = measure;
+    kernel->untimed_ns = UINT64_MAX / 2; /* the first one is */
     kernel->carried.weight = kernel->params.weight;
     kernel->carried.clock = &kernel->clock;
     kernel->poll_ps = POLL_PS;

@@ -89,10 +89,12 @@ typedef struct gyre_stats {
     uint64_t submissions;
     uint64_t residencies; /* dispatches that ran the handler */
     gyre_exits exits;
-    uint64_t resident_ns;         /* on the device; waiting for other kernels is not in it */
-    gyre_latency submission_time; /* of a submission on the device, by the device's clock; count is
-                                     0 where it has none */
-    uint64_t uptime_ns;           /* since launch; stands still once terminated */
+    uint64_t resident_ns; /* on the device; waiting for other kernels is not in it */
+    /* Of a submission on the device, by the device's clock: of all that take 200 relaunches or
+     * more, and of some of the shorter ones, for timestamps cost. count is 0 where the device has
+     * none. */
+    gyre_latency submission_time;
+    uint64_t uptime_ns; /* since launch; stands still once terminated */
 
     gyre_result fault;        /* why the kernel as a whole cannot go on; OK otherwise */
     gyre_result last_error;   /* of the last message that failed */
