@@ -50,10 +50,10 @@ if ! $quick; then
     build tsan
     tests tsan
     build asan
-    # Not the million messages, nor the minutes of idling, nor the processes that leave a shader running for ever
-    # (they leak on purpose), and the long sweeps on the hardest driver only: all of them run on every driver in
-    # the release build.
-    tests asan -E '^gpu/(million|idle|stuck)@|^gpu/(residency|loops)@(lavapipe-25|swiftshader)$'
+    # Not the million messages, nor the minutes of idling, nor what is measured, nor the processes that leave a shader
+    # running for ever (they leak on purpose), and the long sweeps on the hardest driver only: all of them run on every
+    # driver in the release build.
+    tests asan -E '^gpu/(million|idle|stuck|carriers)@|^(gpu/(residency|loops|links|cycles|nets|shards|samples)|tool/pipeline)@(lavapipe-25|swiftshader)$'
 fi
 # Last, so that its summary is what a log ends with.
 build release -DGYRE_WERROR=ON  # scripts/demo.sh turns it off
