@@ -21,11 +21,12 @@
 
 /* Submissions in a row that looked for messages, and did not see those that came: then LIVE does
  * not work, whatever the probe says. One may have left just before. */
-#define BLIND_MOST 8u
+#define BLIND_MOST 24u
 
 #define POLLS_TO_JUDGE 64u
-#define POLLS_LEAST 256u /* so that there is something to judge */
-#define POLL_PS 10000u   /* a first guess, until a submission has polled */
+#define POLLS_LEAST 256u    /* so that there is something to judge */
+#define POLL_LEAST_PS 1000u /* no device looks at its memory more often */
+#define POLL_PS 10000u      /* a first guess, until a submission has polled */
 
 /* Sums over the dispatches and workgroups of the submission that ended. */
 struct outcome {
@@ -95,10 +96,11 @@ static void adapt_polls(struct gyre_kernel *kernel, const struct outcome *outcom
     uint64_t relaunch_ns = kernel->carried.measured ? 0 : kernel->services.profile->relaunch_ns;
     uint64_t polls = outcome->looks > outcome->messages ? outcome->looks - outcome->messages : 0;
     polls /= kernel->params.workgroups;
-    if (polls < POLLS_TO_JUDGE || took_ns <= relaunch_ns) {
-        return;
+    if (polls < POLLS_TO_JUDGE || took_ns < 2 * relaunch_ns) {
+        return; /* what is left of so short a time says nothing */
     }
-    uint64_t each = (took_ns - relaunch_ns) * 1000 / polls + 1;
+    uint64_t each = (took_ns - relaunch_ns) * 1000 / polls;
+    each = each > POLL_LEAST_PS ? each : POLL_LEAST_PS;
     if (!kernel->poll_known || each < kernel->poll_ps) {
         kernel->poll_ps = each;
         kernel->poll_known = true;
@@ -603,6 +605,7 @@ static void completed(struct carried *carried, gyre_result result)
 {
     struct gyre_kernel *kernel = kernel_of(carried);
     pthread_mutex_lock(&kernel->lock);
+    uint64_t ended_ns = base_now_ns(); /* by the host's clock, as what was placed */
     uint64_t took_ns = kernel->carried.took_ns;
     kernel->in_flight = false;
     if (kernel->launching) {
@@ -622,7 +625,7 @@ static void completed(struct carried *carried, gyre_result result)
         answers_collect(kernel);
         uint64_t seen = seen_live(kernel);
         kernel->stats.live_seen += seen;
-        judge_sight(kernel, seen, kernel->carried.since_ns + took_ns);
+        judge_sight(kernel, seen, ended_ns);
         adapt_fuel(kernel, &outcome);
         adapt_budget(kernel, &outcome, took_ns);
         adapt_polls(kernel, &outcome, took_ns);
