@@ -77,8 +77,9 @@
 #define GYRE_LINKS_IN 1u  /* it takes messages from links as well */
 #define GYRE_LINKS_OUT 2u /* it sends some */
 /* For a kernel of one workgroup, which need not look into the tables for each message. */
-#define GYRE_LINKS_ONE_IN 4u  /* all from one ring */
-#define GYRE_LINKS_ONE_OUT 8u /* all to one ring at port 0, one send to a message; GYRE_OUT lies in it */
+#define GYRE_LINKS_ONE_IN 4u /* all from one ring */
+#define GYRE_LINKS_ONE_OUT \
+    8u /* all to one ring at port 0, one send to a message; GYRE_OUT lies in it */
 
 /* Quirks of a driver that the shader works around. */
 #define GYRE_QUIRK_LOOPS_CUT \
@@ -312,9 +313,9 @@ struct gyre_Routes {
     gyre_word mirror_stride; /* words to the next workgroup */
     gyre_word journal;       /* of workgroup 0, in words of the arena */
     gyre_word journal_words;
-    gyre_word hand; /* slot of workgroup 0 for what the host sent, as an index in binding 2 */
+    gyre_word hand;    /* slot of workgroup 0 for what the host sent, as an index in binding 2 */
     gyre_word scratch; /* slot for GYRE_OUT while nothing is linked, as an index in binding 3 */
-    gyre_word ended; /* 1: all that was linked to port 0 has terminated */
+    gyre_word ended;   /* 1: all that was linked to port 0 has terminated */
     gyre_word reserved;
 };
 GYRE_WIRE_SIZE(gyre_Routes, 64)
