@@ -90,9 +90,9 @@ typedef struct gyre_stats {
     uint64_t residencies; /* dispatches that ran the handler */
     gyre_exits exits;
     uint64_t resident_ns; /* on the device; waiting for other kernels is not in it */
-    /* Of a submission on the device, by the device's clock: of all that take 200 relaunches or
-     * more, and of some of the shorter ones, for timestamps cost. count is 0 where the device has
-     * none. */
+    /* Of a submission on the device, by the device's clock. A sample: the first submission after
+     * each 200 relaunches' worth of the device's time, for timestamps cost. count is 0 where the
+     * device has none. */
     gyre_latency submission_time;
     uint64_t uptime_ns; /* since launch; stands still once terminated */
 
