@@ -518,6 +518,7 @@ static gyre_result hold_cycle(struct links *links, const struct connection *it)
     for (;;) {
         struct gyre_kernel *member = NULL;
         pthread_mutex_lock(&links->lock);
+        mark_cycle(links, it->link); /* others may have marked since */
         for (struct link *link = links->first; link && !member; link = link->next) {
             bool known = !on_cycle(link) || link->from->still || link->from == it->from ||
                          link->from == it->to;
@@ -619,6 +620,7 @@ static void connect(void *argument)
     }
     pthread_mutex_lock(&it->links->lock);
     if (result == GYRE_OK) {
+        mark_cycle(it->links, it->link);
         set_cycle(it->links);
     }
     pthread_mutex_unlock(&it->links->lock);

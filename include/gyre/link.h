@@ -40,8 +40,9 @@ typedef struct gyre_link_params {
  *
  * Nothing crosses to the host on the way. A kernel takes a message only when there is room in every
  * link that its handler may send to, for GYRE_MAX_SENDS messages: a slow kernel holds back those
- * before it, up to the first sender. What comes along one ring is processed in its order; between
- * links and what the host sends, bands of 64 priorities go first, equals take turns. A message that
+ * before it, up to the first sender. What comes along one ring is processed in its order. Rings
+ * take turns; between the one whose turn it is and what the host sends, the higher band of 64
+ * priorities goes first, equals take turns. A message that
  * came along more than max_hops links fails with GYRE_ERROR_HOPS where it would be sent on.
  *
  * Links may form cycles, of kernels that have one workgroup and GYRE_MAX_SENDS 1, each part of one
@@ -59,9 +60,10 @@ GYRE_API gyre_result gyre_link(gyre_kernel *from, uint32_t port, gyre_kernel *to
 
 /* Undoes gyre_link(). What lies in the link is dropped; `dropped` (may be NULL) gets how many. Both
  * kernels must be LAUNCHED, DEACTIVATED or TERMINATED. A kernel that terminates drops what lies in
- * the links to it; what others send to a port whose kernels have all terminated fails with
- * NO_ROUTE, until the port is linked anew or unlinked. Results: OK, STATE, NOT_FOUND, and as
- * gyre_link() for the pipelines. Blocks. Thread-safety: safe. */
+ * the links to it (with GYRE_DRAIN it takes that first, and what others still send); what others
+ * send to a port whose kernels have all terminated fails with NO_ROUTE, until the port is linked
+ * anew or unlinked. Results: OK, STATE, NOT_FOUND, and as gyre_link() for the pipelines. Blocks.
+ * Thread-safety: safe. */
 GYRE_API gyre_result gyre_unlink(gyre_kernel *from, uint32_t port, gyre_kernel *to,
                                  uint64_t *dropped);
 
