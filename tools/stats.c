@@ -55,6 +55,7 @@ static void set_counts(json_t *object, const gyre_stats *stats)
     SET(linked);
     SET(forwarded);
     SET(link_lost);
+    SET(link_missed);
     SET(redelivered);
     SET(corrupt);
     SET(received);
@@ -84,6 +85,7 @@ json_t *stats_json(const gyre_stats *stats)
     set_counts(object, stats);
     json_object_set_new(object, "queueing", json_of_latency(&stats->queueing));
     json_object_set_new(object, "processing", json_of_latency(&stats->processing));
+    json_object_set_new(object, "submission_time", json_of_latency(&stats->submission_time));
     json_object_set_new(object, "exits", json_of_exits(&stats->exits));
     json_object_set_new(object, "live", json_boolean(stats->live));
     json_object_set_new(object, "in_flight", json_boolean(stats->in_flight));
@@ -145,6 +147,7 @@ static void print_losses(FILE *file, const gyre_stats *stats, uint64_t waits)
         {"dropped at the end", stats->dropped_terminated, false},
         {"dropped with a link", stats->dropped_unlinked, false},
         {"found a link full", stats->link_lost, false},
+        {"missed, link was full", stats->link_missed, false},
         {"refused, queue full", stats->rejected_full - waits, false},
         {"refused, invalid", stats->rejected_invalid, false},
     };
