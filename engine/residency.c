@@ -101,9 +101,10 @@ static void adapt_polls(struct gyre_kernel *kernel, const struct outcome *outcom
     }
     uint64_t each = (took_ns - relaunch_ns) * 1000 / polls;
     each = each > POLL_LEAST_PS ? each : POLL_LEAST_PS;
-    if (!kernel->poll_known || each < kernel->poll_ps) {
+    bool first = !kernel->poll_known && !outcome->messages;
+    kernel->poll_known = kernel->poll_known || first;
+    if (first || each < kernel->poll_ps) {
         kernel->poll_ps = each;
-        kernel->poll_known = true;
     } else if (!outcome->messages) {
         kernel->poll_ps += (each - kernel->poll_ps) / 16;
     }
