@@ -468,10 +468,10 @@ gyre_result kernel_terminate(struct gyre_kernel *kernel, gyre_terminate_mode mod
 static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
 {
     *stats = kernel->stats;
-    uint64_t late = kernel->links ? route_late(kernel) : 0;
-    stats->accepted += late;
-    stats->linked += late;
-    stats->dropped_terminated += late;
+    struct route_inflow inflow = route_inflow(kernel);
+    stats->accepted += inflow.late;
+    stats->linked += inflow.late;
+    stats->dropped_terminated += inflow.late;
     stats->dropped = stats->dropped_oldest + stats->dropped_newest + stats->dropped_terminated +
                      stats->dropped_unlinked;
     stats->rejected = stats->rejected_full + stats->rejected_invalid;
@@ -479,8 +479,8 @@ static void fill_stats(struct gyre_kernel *kernel, gyre_stats *stats)
     stats->window = kernel->launching ? 0 : window_count(kernel);
     stats->unread = kernel->answers.count;
     stats->awaited = kernel->awaited;
-    stats->link_missed += route_missed(kernel);
-    stats->link_waiting = kernel->state == GYRE_TERMINATED ? 0 : route_waiting(kernel);
+    stats->link_missed += inflow.missed;
+    stats->link_waiting = inflow.waiting;
     stats->live = kernel->live;
     stats->in_flight = kernel->in_flight;
     stats->fault = kernel->fault;

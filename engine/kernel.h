@@ -219,7 +219,7 @@ struct gyre_kernel {
     uint32_t pins;        /* of threads that use it; this and what follows under the links' lock */
     uint64_t ended_ports; /* bits: all that was linked there has terminated */
     uint32_t marks;
-    bool still;
+    bool held_still;
     bool to_kick;
     uint64_t late; /* messages that were under way to it when it terminated */
 

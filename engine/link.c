@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cycle.h"
+
 #define SLOTS_DEFAULT 256u
 #define SLOTS_MOST (1u << 20)
 #define RING_BYTES (1024u * 1024u) /* a ring whose size nobody asked for stays below */
@@ -50,12 +52,24 @@ void links_finish(struct links *links)
     pthread_cond_destroy(&links->changed);
 }
 
-/* Its tables are to be written anew. */
-static void leave(struct gyre_kernel *kernel)
+void link_reroute(struct gyre_kernel *kernel)
 {
     if (kernel) {
         atomic_store(&kernel->rerouted, true);
     }
+}
+
+bool link_is_still(const struct gyre_kernel *kernel)
+{
+    return kernel->state == GYRE_LAUNCHED || kernel->state == GYRE_DEACTIVATED;
+}
+
+void link_let_go(struct gyre_kernel *kernel)
+{
+    pthread_mutex_lock(&kernel->lock);
+    kernel->linking = false;
+    kernel_wake(kernel);
+    pthread_mutex_unlock(&kernel->lock);
 }
 
 static struct link *find(struct links *links, const struct gyre_kernel *from, uint32_t port,
@@ -68,124 +82,7 @@ static struct link *find(struct links *links, const struct gyre_kernel *from, ui
     return link;
 }
 
-/* ---- cycles ---- */
-
-static bool in_graph(const struct link *link)
-{
-    return link->from && !link->closed && !link->lossy;
-}
-
-/* Marks what can be reached from the kernels that are marked. */
-static void spread_marks(struct links *links, bool forwards, uint32_t mark)
-{
-    bool more = true;
-    while (more) {
-        more = false;
-        for (struct link *link = links->first; link; link = link->next) {
-            if (!in_graph(link)) {
-                continue;
-            }
-            struct gyre_kernel *here = forwards ? link->from : link->to;
-            struct gyre_kernel *there = forwards ? link->to : link->from;
-            if ((here->marks & mark) && !(there->marks & mark)) {
-                there->marks |= mark;
-                more = true;
-            }
-        }
-    }
-}
-
-#define MARK_AFTER 1u  /* can be reached from the new link's end */
-#define MARK_BEFORE 2u /* can reach its beginning */
-#define MARK_BOTH (MARK_AFTER | MARK_BEFORE)
-
-/* A link is part of a cycle through the new one if both its ends are. */
-static void mark_cycle(struct links *links, const struct link *added)
-{
-    for (struct link *link = links->first; link; link = link->next) {
-        struct gyre_kernel *const ends[] = {link->from, link->to};
-        for (size_t i = 0; i < LENGTH(ends); ++i) {
-            if (ends[i]) {
-                ends[i]->marks = 0;
-            }
-        }
-    }
-    if (!in_graph(added)) {
-        return;
-    }
-    added->to->marks |= MARK_AFTER;
-    added->from->marks |= MARK_BEFORE;
-    spread_marks(links, true, MARK_AFTER);
-    spread_marks(links, false, MARK_BEFORE);
-}
-
-static bool on_cycle(const struct link *link)
-{
-    return in_graph(link) && link->from->marks == MARK_BOTH && link->to->marks == MARK_BOTH;
-}
-
-/* Bubble flow control holds on a ring of rings, and for one message in, one out. */
-static gyre_result check_member(struct links *links, const struct gyre_kernel *kernel)
-{
-    uint32_t in = 0;
-    uint32_t out = 0;
-    uint32_t slots = UINT32_MAX;
-    for (const struct link *link = links->first; link; link = link->next) {
-        if (on_cycle(link)) {
-            in += link->to == kernel;
-            out += link->from == kernel;
-            slots = link->from == kernel ? link->slots : slots;
-        }
-    }
-    const char *why = NULL;
-    if (in > 1 || out > 1) {
-        why = "would be part of two cycles";
-    } else if (kernel->params.workgroups > 1) {
-        why = "has several workgroups";
-    } else if (kernel->build.program.info.max_sends > 1) {
-        why = "may send more than one message for one (GYRE_MAX_SENDS)";
-    } else if (slots < 2) {
-        why = "would have a ring of one slot";
-    }
-    if (!why) {
-        return GYRE_OK;
-    }
-    return log_fail(
-        links->device->log, GYRE_ERROR_CYCLE,
-        "kernel %s %s: such a cycle of links can fill up for good; make one of them lossy, or leave "
-        "the cycle through the host",
-        kernel->id, why);
-}
-
-/* The links' lock held. */
-static gyre_result check_cycle(struct links *links, const struct link *added)
-{
-    gyre_result result = GYRE_OK;
-    mark_cycle(links, added);
-    for (struct link *link = links->first; link && result == GYRE_OK; link = link->next) {
-        result = on_cycle(link) ? check_member(links, link->from) : GYRE_OK;
-    }
-    return result;
-}
-
-/* Once it is certain; the marks are those of check_cycle(). */
-static void set_cycle(struct links *links)
-{
-    for (struct link *link = links->first; link; link = link->next) {
-        if (on_cycle(link)) {
-            link->cycle = true;
-            atomic_store(&link->from->rerouted, true);
-            atomic_store(&link->to->rerouted, true);
-        }
-    }
-}
-
 /* ---- one more ---- */
-
-static bool is_still(const struct gyre_kernel *kernel)
-{
-    return kernel->state == GYRE_LAUNCHED || kernel->state == GYRE_DEACTIVATED;
-}
 
 /* What a link is made with. Shared by the caller, who may give up, and the worker's job. */
 struct connection {
@@ -203,6 +100,16 @@ struct connection {
     gyre_result fill_result;
     bool done;
     uint32_t holders;
+};
+
+/* A change of the graph. */
+struct proposal {
+    /* All locks held: whether it may be, and what nobody else is to see half done. */
+    gyre_result (*begin)(struct connection *it, const struct proposal *proposal);
+    void (*work)(void *connection); /* on the worker's thread: what takes long */
+    uint32_t port;
+    const gyre_link_params *params;
+    uint64_t *dropped;
 };
 
 static gyre_result check_params(struct links *links, const struct gyre_kernel *from, uint32_t port,
@@ -234,7 +141,7 @@ static gyre_result check_ends(struct links *links, const struct gyre_kernel *fro
     const struct log *log = links->device->log;
     const struct gyre_kernel *const ends[] = {from, to};
     for (size_t i = 0; i < LENGTH(ends); ++i) {
-        if (!is_still(ends[i]) || ends[i]->in_flight) {
+        if (!link_is_still(ends[i]) || ends[i]->in_flight) {
             return log_fail(log, GYRE_ERROR_STATE,
                             "kernel %s is %s%s: linking needs it LAUNCHED or DEACTIVATED",
                             ends[i]->id, gyre_state_name(ends[i]->state),
@@ -349,7 +256,6 @@ static gyre_result make_link(struct links *links, struct gyre_kernel *from, uint
         last = &(*last)->next;
     }
     *last = link;
-    from->ended_ports &= ~(UINT64_C(1) << port);
     *made = link;
     return GYRE_OK;
 }
@@ -512,68 +418,6 @@ static gyre_result fill(struct connection *it)
     return result;
 }
 
-/* The kernels of the cycle stay still until release(). */
-static gyre_result hold_cycle(struct links *links, const struct connection *it)
-{
-    for (;;) {
-        struct gyre_kernel *member = NULL;
-        pthread_mutex_lock(&links->lock);
-        mark_cycle(links, it->link); /* others may have marked since */
-        for (struct link *link = links->first; link && !member; link = link->next) {
-            bool known = !on_cycle(link) || link->from->still || link->from == it->from ||
-                         link->from == it->to;
-            member = known ? NULL : link->from;
-        }
-        if (member) {
-            member->still = true;
-            member->pins += 1;
-        }
-        pthread_mutex_unlock(&links->lock);
-        if (!member) {
-            return GYRE_OK;
-        }
-        pthread_mutex_lock(&member->lock);
-        bool still = is_still(member) && !member->in_flight;
-        member->linking = still;
-        pthread_mutex_unlock(&member->lock);
-        if (!still) {
-            return log_fail(
-                links->device->log, GYRE_ERROR_STATE,
-                "kernel %s is part of the cycle that this link would close: deactivate it first",
-                member->id);
-        }
-    }
-}
-
-static void let_go(struct gyre_kernel *kernel)
-{
-    pthread_mutex_lock(&kernel->lock);
-    kernel->linking = false;
-    kernel_wake(kernel);
-    pthread_mutex_unlock(&kernel->lock);
-}
-
-static void release_cycle(struct links *links)
-{
-    pthread_mutex_lock(&links->lock);
-    struct link *link = links->first;
-    while (link) {
-        struct gyre_kernel *member = link->from;
-        if (!member || !member->still) {
-            link = link->next;
-            continue;
-        }
-        member->still = false;
-        pthread_mutex_unlock(&links->lock);
-        let_go(member);
-        pthread_mutex_lock(&links->lock);
-        member->pins -= 1;
-        pthread_cond_broadcast(&links->changed);
-        link = links->first;
-    }
-    pthread_mutex_unlock(&links->lock);
-}
-
 static void drop_connection(struct connection *it)
 {
     pthread_mutex_lock(&it->lock);
@@ -589,9 +433,9 @@ static void drop_connection(struct connection *it)
 
 static void finish(struct connection *it, gyre_result result)
 {
-    let_go(it->from);
+    link_let_go(it->from);
     if (it->to != it->from) {
-        let_go(it->to);
+        link_let_go(it->to);
     }
     pthread_mutex_lock(&it->lock);
     it->result = result;
@@ -611,7 +455,7 @@ static gyre_result rebuild_both(struct connection *it)
 static void connect(void *argument)
 {
     struct connection *it = argument;
-    gyre_result result = hold_cycle(it->links, it);
+    gyre_result result = cycle_hold(it->links, it->link);
     if (result == GYRE_OK) {
         result = rebuild_both(it);
     }
@@ -620,11 +464,11 @@ static void connect(void *argument)
     }
     pthread_mutex_lock(&it->links->lock);
     if (result == GYRE_OK) {
-        mark_cycle(it->links, it->link);
-        set_cycle(it->links);
+        cycle_set(it->links, it->link);
+        it->from->ended_ports &= ~(UINT64_C(1) << it->link->port);
     }
     pthread_mutex_unlock(&it->links->lock);
-    release_cycle(it->links);
+    cycle_release(it->links);
     if (result != GYRE_OK) {
         pthread_mutex_lock(&it->links->lock);
         remove_link(it->links, it->link);
@@ -658,42 +502,35 @@ static void unlock_both(struct gyre_kernel *a, struct gyre_kernel *b)
 }
 
 /* Checks, and the link in the list: from here on nobody activates the two. */
-static gyre_result begin(struct links *links, struct gyre_kernel *from, uint32_t port,
-                         struct gyre_kernel *to, const gyre_link_params *params,
-                         struct carrier *carrier, struct link **link)
+static gyre_result begin(struct connection *it, const struct proposal *proposal)
 {
-    lock_both(from, to);
-    gyre_result result = check_ends(links, from, to);
-    pthread_mutex_lock(&links->lock);
+    struct links *links = it->links;
+    gyre_result result = check_ends(links, it->from, it->to);
     if (result == GYRE_OK) {
         /* What has ended since they ran last makes room. */
-        links_sweep(links, from);
-        links_sweep(links, to);
-        leave(from);
-        leave(to);
-        result = check_port(links, from, port, to, params->spread);
+        links_sweep(links, it->from);
+        links_sweep(links, it->to);
+        link_reroute(it->from);
+        link_reroute(it->to);
+        result = check_port(links, it->from, proposal->port, it->to, proposal->params->spread);
     }
     if (result == GYRE_OK) {
-        result = make_link(links, from, port, to, params, link);
+        result = make_link(links, it->from, proposal->port, it->to, proposal->params, &it->link);
     }
     if (result == GYRE_OK) {
-        result = check_cycle(links, *link);
+        result = cycle_check(links, it->link);
         if (result != GYRE_OK) {
-            remove_link(links, *link);
+            remove_link(links, it->link);
         }
     }
-    pthread_mutex_unlock(&links->lock);
-    if (result == GYRE_OK) {
-        struct gyre_kernel *const ends[] = {from, to};
-        for (size_t i = 0; i < LENGTH(ends); ++i) {
-            ends[i]->linking = true;
-            /* One queue for all that are linked: what a submission leaves in a ring, the next one
-             * on the queue sees. */
-            ends[i]->services.carrier = carrier;
-            ends[i]->carried.clock = &links->clock;
-        }
+    struct gyre_kernel *const ends[] = {it->from, it->to};
+    for (size_t i = 0; i < LENGTH(ends) && result == GYRE_OK; ++i) {
+        ends[i]->linking = true;
+        /* One queue for all that are linked: what a submission leaves in a ring, the next one on
+         * the queue sees. */
+        ends[i]->services.carrier = it->carrier;
+        ends[i]->carried.clock = &links->clock;
     }
-    unlock_both(from, to);
     return result;
 }
 
@@ -734,6 +571,30 @@ static gyre_result run(struct connection *it, void (*work)(void *), uint64_t dea
     return result;
 }
 
+/* What begins a change under all locks, then its work; both by the deadline of `from`. */
+static gyre_result change(struct connection *it, const struct proposal *proposal)
+{
+    if (!it) {
+        return GYRE_ERROR_NO_MEMORY;
+    }
+    struct links *links = it->links;
+    uint64_t deadline = base_deadline(it->from->params.launch_timeout_ns);
+    pthread_mutex_lock(&links->change);
+    lock_both(it->from, it->to);
+    pthread_mutex_lock(&links->lock);
+    gyre_result result = proposal->begin(it, proposal);
+    pthread_mutex_unlock(&links->lock);
+    unlock_both(it->from, it->to);
+    if (result == GYRE_OK) {
+        result = run(it, proposal->work, deadline);
+    } else {
+        drop_connection(it); /* the job's part */
+    }
+    pthread_mutex_unlock(&links->change);
+    drop_connection(it);
+    return result;
+}
+
 gyre_result links_connect(struct links *links, struct gyre_kernel *from, uint32_t port,
                           struct gyre_kernel *to, const gyre_link_params *params,
                           struct carrier *carrier)
@@ -744,43 +605,15 @@ gyre_result links_connect(struct links *links, struct gyre_kernel *from, uint32_
     if (result != GYRE_OK) {
         return result;
     }
-    struct connection *it = new_connection(links, from, to, carrier);
-    if (!it) {
-        return GYRE_ERROR_NO_MEMORY;
-    }
-    uint64_t deadline = base_deadline(from->params.launch_timeout_ns);
-    pthread_mutex_lock(&links->change);
-    result = begin(links, from, port, to, params, carrier, &it->link);
-    if (result == GYRE_OK) {
-        result = run(it, connect, deadline);
-    } else {
-        drop_connection(it); /* the job's part */
-    }
-    pthread_mutex_unlock(&links->change);
-    drop_connection(it);
-    return result;
+    struct proposal proposal = {.begin = begin, .work = connect, .port = port, .params = params};
+    return change(new_connection(links, from, to, carrier), &proposal);
 }
 
 /* ---- one less ---- */
 
-/* Those of a cycle that is not one any more keep a slot free for nothing. */
-static void forget_cycles(struct links *links)
-{
-    for (struct link *link = links->first; link; link = link->next) {
-        if (link->cycle) {
-            mark_cycle(links, link);
-            link->cycle = on_cycle(link);
-            if (!link->cycle) {
-                leave(link->from);
-                leave(link->to);
-            }
-        }
-    }
-}
-
 static bool may_part(const struct gyre_kernel *kernel)
 {
-    return (is_still(kernel) || kernel->state == GYRE_TERMINATED) && !kernel->in_flight &&
+    return (link_is_still(kernel) || kernel->state == GYRE_TERMINATED) && !kernel->in_flight &&
            !kernel->linking;
 }
 
@@ -811,10 +644,12 @@ static bool has_open(struct links *links, const struct gyre_kernel *from, uint32
     return any;
 }
 
-/* All locks held. */
-static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t port,
-                        struct gyre_kernel *to, uint64_t *dropped)
+static gyre_result part(struct connection *it, const struct proposal *proposal)
 {
+    struct links *links = it->links;
+    struct gyre_kernel *from = it->from;
+    struct gyre_kernel *to = it->to;
+    uint32_t port = proposal->port;
     struct link *link = find(links, from, port, to);
     bool ended = port < GYRE_PORTS_MAX && from->ended_ports >> port & 1;
     if (!link && !(ended && to->state == GYRE_TERMINATED)) {
@@ -827,8 +662,8 @@ static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t 
     }
     uint64_t waiting = link ? link_waiting(link) : 0;
     drop_waiting(to, waiting, &to->stats.dropped_unlinked);
-    if (dropped) {
-        *dropped = waiting;
+    if (proposal->dropped) {
+        *proposal->dropped = waiting;
     }
     if (link) {
         to->stats.link_missed += link->lost;
@@ -837,9 +672,9 @@ static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t 
     if (!has_open(links, from, port)) {
         from->ended_ports &= ~(UINT64_C(1) << port);
     }
-    leave(from);
-    leave(to);
-    forget_cycles(links);
+    link_reroute(from);
+    link_reroute(to);
+    cycle_forget(links);
     from->linking = from->state != GYRE_TERMINATED;
     to->linking = to->state != GYRE_TERMINATED;
     return GYRE_OK;
@@ -848,25 +683,9 @@ static gyre_result part(struct links *links, struct gyre_kernel *from, uint32_t 
 gyre_result links_disconnect(struct links *links, struct gyre_kernel *from, uint32_t port,
                              struct gyre_kernel *to, uint64_t *dropped)
 {
-    struct connection *it = new_connection(links, from, to, NULL);
-    if (!it) {
-        return GYRE_ERROR_NO_MEMORY;
-    }
-    uint64_t deadline = base_deadline(from->params.launch_timeout_ns);
-    pthread_mutex_lock(&links->change);
-    lock_both(from, to);
-    pthread_mutex_lock(&links->lock);
-    gyre_result result = part(links, from, port, to, dropped);
-    pthread_mutex_unlock(&links->lock);
-    unlock_both(from, to);
-    if (result == GYRE_OK) {
-        result = run(it, disconnect, deadline);
-    } else {
-        drop_connection(it); /* the job's part */
-    }
-    pthread_mutex_unlock(&links->change);
-    drop_connection(it);
-    return result;
+    struct proposal proposal = {
+        .begin = part, .work = disconnect, .port = port, .dropped = dropped};
+    return change(new_connection(links, from, to, NULL), &proposal);
 }
 
 gyre_result links_may_disconnect(struct links *links, struct gyre_kernel *from,
@@ -910,13 +729,13 @@ void links_end(struct gyre_kernel *kernel)
             drop_waiting(kernel, link->dropped, &kernel->stats.dropped_terminated);
             kernel->stats.link_missed += link->lost;
             link->closed = true;
-            leave(link->from);
+            link_reroute(link->from);
             if (link->from && !has_open(links, link->from, link->port)) {
                 link->from->ended_ports |= UINT64_C(1) << link->port;
             }
         }
     }
-    forget_cycles(links);
+    cycle_forget(links);
     pthread_mutex_unlock(&links->lock);
 }
 
@@ -936,9 +755,6 @@ void links_sweep(struct links *links, struct gyre_kernel *kernel)
 void links_forget(struct gyre_kernel *kernel)
 {
     struct links *links = kernel->services.links;
-    if (!kernel->links) {
-        return;
-    }
     pthread_mutex_lock(&links->lock);
     while (kernel->pins > 0) {
         base_cond_wait(&links->changed, &links->lock, BASE_FOREVER);
@@ -954,7 +770,7 @@ void links_forget(struct gyre_kernel *kernel)
             }
         } else if (link->from == kernel) {
             link->from = NULL;
-            leave(link->to);
+            link_reroute(link->to);
         }
     }
     arena_give(&links->arena, kernel->journal_at);

@@ -1,6 +1,7 @@
 /* Links between kernels: which there are, where their rings lie, what is in them.
  *
- *   link.c   links made and undone, and what may be a cycle
+ *   link.c   links made and undone
+ *   cycle.c  what may be a cycle
  *   route.c  a kernel's tables for the device, and what its submissions have moved
  *
  * All rings are in one buffer of the device, the arena, made with the first link. The host never
@@ -107,6 +108,15 @@ void links_end(struct gyre_kernel *kernel);
 /* No lock held, the kernel has terminated: nobody knows it any more after this. */
 void links_forget(struct gyre_kernel *kernel);
 
+/* Its tables are to be written anew before its next submission; NULL is fine. */
+void link_reroute(struct gyre_kernel *kernel);
+
+/* The kernel's lock held: LAUNCHED or DEACTIVATED. */
+bool link_is_still(const struct gyre_kernel *kernel);
+
+/* No lock held: `linking` ends. */
+void link_let_go(struct gyre_kernel *kernel);
+
 /* The kernel's and the links' lock held, nothing of the kernel in flight: what has ended at the
  * other side goes, if nothing is left in it. */
 void links_sweep(struct links *links, struct gyre_kernel *kernel);
@@ -129,12 +139,13 @@ void route_account(struct gyre_kernel *kernel);
 /* Could the workgroup take a message now: of a link, or, if some are `queued`, of the host's? */
 bool route_can_run(struct gyre_kernel *kernel, uint32_t group, bool queued);
 
-/* Messages in links to the kernel; and those that found one full, so far. */
-uint64_t route_waiting(struct gyre_kernel *kernel);
-uint64_t route_missed(struct gyre_kernel *kernel);
-
-/* Messages that were under way to the kernel when it terminated. */
-uint64_t route_late(struct gyre_kernel *kernel);
+/* Of the links to a kernel. */
+struct route_inflow {
+    uint64_t waiting; /* messages in them; none once it has terminated */
+    uint64_t missed;  /* that found one full, so far, of those links that are open */
+    uint64_t late;    /* that were under way when it terminated */
+};
+struct route_inflow route_inflow(struct gyre_kernel *kernel);
 
 /* No lock held, after route_account(): the kernels at the other ends may have work now. */
 void route_kick(struct gyre_kernel *kernel);

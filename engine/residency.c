@@ -549,7 +549,7 @@ void residency_go_on(struct gyre_kernel *kernel)
 {
     bool to_drain =
         kernel->draining && kernel->fault == GYRE_OK &&
-        (kernel->staging.count > 0 || window_count(kernel) > 0 || route_waiting(kernel) > 0);
+        (kernel->staging.count > 0 || window_count(kernel) > 0 || route_inflow(kernel).waiting > 0);
     if (kernel->state == GYRE_TERMINATING && !to_drain) {
         finish_termination(kernel);
     } else if (kernel->state == GYRE_DEACTIVATED) {

@@ -280,43 +280,23 @@ void route_account(struct gyre_kernel *kernel)
     pthread_mutex_unlock(&links->lock);
 }
 
-uint64_t route_waiting(struct gyre_kernel *kernel)
+struct route_inflow route_inflow(struct gyre_kernel *kernel)
 {
     struct links *links = kernel->services.links;
+    struct route_inflow inflow = {0};
     if (!kernel->links) {
-        return 0;
+        return inflow;
     }
-    uint64_t sum = 0;
     pthread_mutex_lock(&links->lock);
+    inflow.late = kernel->late;
     for (const struct link *link = links->first; link; link = link->next) {
-        sum += link->to == kernel ? link_waiting(link) : 0;
+        if (link->to == kernel && !link->closed) {
+            inflow.waiting += link_waiting(link);
+            inflow.missed += link->lost;
+        }
     }
     pthread_mutex_unlock(&links->lock);
-    return sum;
-}
-
-uint64_t route_missed(struct gyre_kernel *kernel)
-{
-    struct links *links = kernel->services.links;
-    if (!kernel->links) {
-        return 0;
-    }
-    uint64_t sum = 0;
-    pthread_mutex_lock(&links->lock);
-    for (const struct link *link = links->first; link; link = link->next) {
-        sum += link->to == kernel && !link->closed ? link->lost : 0;
-    }
-    pthread_mutex_unlock(&links->lock);
-    return sum;
-}
-
-uint64_t route_late(struct gyre_kernel *kernel)
-{
-    struct links *links = kernel->services.links;
-    pthread_mutex_lock(&links->lock);
-    uint64_t late = kernel->late;
-    pthread_mutex_unlock(&links->lock);
-    return late;
+    return inflow;
 }
 
 /* What a workgroup could do: the rule of gyre_await_linked() in shaders/gyre/link.glsl. */

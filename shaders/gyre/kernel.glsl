@@ -15,10 +15,10 @@
  * gyre_send() sends GYRE_OUT to port 0, gyre_send_to(p) to port p. Where a port leads is the host's matter (gyre/link.h): to
  * other kernels, or for port 0 without a link back to the host.
  *
- * gyre_receive, gyre_send, gyre_send_to, gyre_set_key, gyre_fail, gyre_should_terminate and gyre_is_active must be reached by all invocations of the
- * workgroup (uniform control flow). A message is acknowledged, and its answers appear and its changes of GYRE_SELF
- * count, at the next gyre_receive() or at the return from main. Changes to your own buffers (set 1 and up) are not undone
- * when a message is done again: gyre_redelivered() tells.
+ * gyre_receive, gyre_send, gyre_send_to, gyre_set_key, gyre_fail, gyre_should_terminate and gyre_is_active must be reached
+ * by all invocations of the workgroup (uniform control flow). A message is acknowledged, and its answers appear, what it
+ * sent to links moves and its changes of GYRE_SELF count, at the next gyre_receive() or at the return from main. Changes to
+ * your own buffers (set 1 and up) are not undone when a message is done again: gyre_redelivered() tells.
  */
 #ifndef GYRE_KERNEL_GLSL
 #define GYRE_KERNEL_GLSL
@@ -653,8 +653,7 @@ void gyre_forward_one()
 
 /* GYRE_OUT is a message for all that is linked to the port, or with GYRE_HOST an answer. Port 0 is the host as long as
  * nothing has been linked to it; any other port without a link fails the message, and so does one whose kernels have all
- * ended. After a send to a link GYRE_OUT stays the same
- * memory and may be written again. */
+ * ended. After a send to a link GYRE_OUT stays the same memory and may be written again. */
 void gyre_send_to(uint port)
 {
     if (gyre_hand != GYRE_HAND_MESSAGE || gyre_failed != 0u) {

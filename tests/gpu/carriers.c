@@ -128,7 +128,7 @@ static void *fill_all(void *argument)
         for (uint32_t i = 0; i < load.count; ++i) {
             fill(load.kernels[i], load.turns[i]);
         }
-        counting_sleep(500 * US);
+        counting_sleep(500 * US); /* the queues hold more than that takes */
     }
     return NULL;
 }
@@ -164,11 +164,11 @@ static void shares_are(const char *what, enum rig_mode mode, const uint32_t *wei
 {
     uint64_t before[KERNELS_MAX];
     uint64_t used[KERNELS_MAX];
-    counting_sleep(300 * MS);
+    counting_sleep(300 * MS); /* until turns and budgets have settled */
     for (uint32_t i = 0; i < load.count; ++i) {
         before[i] = flow_stats(load.kernels[i]).resident_ns;
     }
-    counting_sleep(ns);
+    counting_sleep(ns); /* the time that is measured */
     uint64_t all = 0;
     uint64_t weight = 0;
     for (uint32_t i = 0; i < load.count; ++i) {
@@ -237,7 +237,7 @@ static void ask_light(gyre_kernel *light, uint64_t *times)
         uint64_t began = rig_now_ns();
         ask(light, 1, &reply);
         times[i] = rig_now_ns() - began;
-        counting_sleep(2 * MS);
+        counting_sleep(2 * MS); /* so that it parks, and wakes with the next one */
     }
 }
 
@@ -262,7 +262,7 @@ Test(carriers, a_light_kernel_is_not_held_up_by_heavy_ones)
             ask_light(light, times);
             uint64_t alone = at(times, ASKED_LIGHT, 0.99);
             load_start();
-            counting_sleep(50 * MS);
+            counting_sleep(50 * MS); /* until all of them have had a turn */
             ask_light(light, times);
             load_stop();
             uint64_t p99 = at(times, ASKED_LIGHT, 0.99);
@@ -370,14 +370,14 @@ static void ask_idlers(uint64_t *times)
         uint64_t began = rig_now_ns();
         ask(idlers[next++ % IDLE], 1, &reply);
         times[i] = rig_now_ns() - began;
-        counting_sleep(1 * MS);
+        counting_sleep(1 * MS); /* so that it finds the kernel parked */
     }
 }
 
 static uint64_t ask_beside_load(uint64_t *times)
 {
     load_start();
-    counting_sleep(20 * MS);
+    counting_sleep(20 * MS); /* until it is on the device */
     uint64_t before = flow_stats(load.kernels[0]).processed;
     ask_idlers(times);
     uint64_t busy = flow_stats(load.kernels[0]).processed - before;
@@ -439,7 +439,7 @@ static void run_busy(gyre_kernel *kernel, uint32_t turns, uint64_t handler_ns)
     load.kernels[0] = kernel;
     load.turns[0] = turns;
     load_start();
-    counting_sleep(1500 * MS);
+    counting_sleep(1500 * MS); /* the time that is measured */
     load_stop();
 }
 
@@ -449,7 +449,7 @@ static void send_every(gyre_kernel *kernel, uint32_t turns, uint64_t period_ns)
     struct request request = {.turns = turns};
     while (rig_now_ns() < end) {
         ok(gyre_send(kernel, &(gyre_message){.data = &request, .size = sizeof request}, PATIENCE));
-        counting_sleep(period_ns);
+        counting_sleep(period_ns); /* what makes the load a light one */
     }
 }
 
@@ -545,7 +545,7 @@ Test(carriers, a_pause_is_not_lost_among_yields)
         gyre_kernel *paused = load.kernels[0];
         static uint64_t times[PAUSES];
         for (uint32_t i = 0; i < PAUSES; ++i) {
-            counting_sleep(5 * MS + i * 37 * US);
+            counting_sleep(5 * MS + i * 37 * US); /* at another point of the turns each time */
             uint64_t began = rig_now_ns();
             ok(gyre_kernel_deactivate(paused, PATIENCE));
             times[i] = rig_now_ns() - began;
@@ -592,7 +592,7 @@ Test(carriers, a_group_pauses_within_one_timeout_or_not_at_all)
             cr_assert(stats.processed + stats.staged == 200 && stats.window == 0);
             processed += stats.processed;
         }
-        counting_sleep(10 * MS);
+        counting_sleep(10 * MS); /* in which nothing may be processed */
         for (uint32_t i = 0; i < 3; ++i) {
             processed -= flow_stats(kernels[i]).processed;
         }

@@ -186,7 +186,7 @@ static void pause_members(struct rig *rig)
     }
     for (uint32_t i = 0; i < 30; ++i) {
         ok(gyre_kernel_deactivate(k[i % MEMBERS], PATIENCE));
-        counting_sleep(1 * MS);
+        counting_sleep(1 * MS); /* the others run into its full ring */
         ok(gyre_kernel_reactivate(k[i % MEMBERS]));
     }
     for (uint32_t i = 0; i < MEMBERS; ++i) {

@@ -10,6 +10,7 @@
 #include <gyre/gyre.h>
 
 #include "base.h"
+#include "must.h"
 
 #define KERNELS 6u
 #define EACH 600u
@@ -33,21 +34,8 @@ static const char source[] = "#version 460\n"
                              "    }\n"
                              "}\n";
 
-#define MUST(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
-    } while (0)
-
 static gyre_kernel *kernels[KERNELS];
 static atomic_uint received; /* by all together */
-
-static void rest(uint32_t us)
-{
-    nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
-}
 
 /* Some send without a pause, others sleep so that their kernel parks and wakes. */
 static void *send_all(void *argument)

@@ -13,6 +13,7 @@
 #include <gyre/gyre.h>
 
 #include "base.h"
+#include "must.h"
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -72,14 +73,6 @@ static bool fails(uint32_t value)
 {
     return value < SURE && value % 53 == 7;
 }
-
-#define MUST(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
-    } while (0)
 
 struct scene {
     gyre_runtime *runtime;

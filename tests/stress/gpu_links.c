@@ -10,6 +10,7 @@
 #include <gyre/gyre.h>
 
 #include "base.h"
+#include "must.h"
 
 #define STAGES 3u
 #define EACH 3000u
@@ -29,22 +30,9 @@ static const char source[] = "#version 460\n"
                              "    }\n"
                              "}\n";
 
-#define MUST(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
-    } while (0)
-
 static gyre_runtime *runtime;
 static gyre_kernel *stages[STAGES];
 static atomic_bool done;
-
-static void rest(uint32_t us)
-{
-    nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
-}
 
 static gyre_kernel *launch(const char *id)
 {

@@ -12,6 +12,7 @@
 #include <gyre/gyre.h>
 
 #include "base.h"
+#include "must.h"
 
 #define CALLERS 4u
 #define BEGINNERS 2u
@@ -32,14 +33,6 @@ static const char source[] = "#version 460\n"
                              "        gyre_send();\n"
                              "    }\n"
                              "}\n";
-
-#define MUST(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
-    } while (0)
 
 struct word {
     uint32_t value;
