@@ -192,8 +192,8 @@ static void read_answer(struct host *host, enum way way, bool drop)
     memcpy(host->payload, payload, host->payload_size);
     if (result == RING_MESSAGE) {
         ASSERT(message.type <= UINT16_MAX && message.priority < 256);
-        ASSERT(message.lane == (message.flags & GYRE_FLAG_LINKED ? GYRE_LANE_LINK
-                                                                 : ring_lane(message.priority)));
+        ASSERT(message.lane ==
+               (message.flags & GYRE_FLAG_LINKED ? GYRE_LANE_LINK : ring_lane(message.priority)));
         ASSERT(*sequence == head + 1);
     }
     if (drop) {
