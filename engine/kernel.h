@@ -297,8 +297,8 @@ void kernel_pass_watch(struct gyre_kernel *kernel);
 void kernel_turn(struct gyre_kernel *kernel);
 
 /* send.c */
-gyre_result send_message(struct gyre_kernel *kernel, const gyre_message *message,
-                         struct patience patience);
+gyre_result send_messages(struct gyre_kernel *kernel, const gyre_message *messages, uint32_t count,
+                          struct patience patience, uint32_t *sent);
 
 /* Lock held: checks, makes room and stages, for `awaiter` (may be NULL). What follows is send_on().
  */
@@ -344,7 +344,8 @@ void answers_add_empty(struct gyre_kernel *kernel, const struct staging_entry *e
                        gyre_result result, uint32_t flags);
 
 /* receive.c */
-gyre_result receive_answer(struct gyre_kernel *kernel, gyre_reply *reply, struct patience patience);
+gyre_result receive_answers(struct gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
+                            struct patience patience, uint32_t *received);
 
 /* request.c */
 gyre_result request_await(struct gyre_kernel *kernel, const gyre_message *message,

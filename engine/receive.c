@@ -44,23 +44,37 @@ static gyre_result take(struct gyre_kernel *kernel, gyre_reply *reply)
     return result == GYRE_OK ? GYRE_ERROR_EMPTY : result;
 }
 
-gyre_result receive_answer(struct gyre_kernel *kernel, gyre_reply *reply, struct patience patience)
+/* The first answer, waited for. */
+static gyre_result await(struct gyre_kernel *kernel, gyre_reply *reply, struct patience *patience)
 {
-    pthread_mutex_lock(&kernel->lock);
-    gyre_result result = kernel_allows(kernel, LIFECYCLE_RECEIVE);
-    if (result == GYRE_OK) {
-        result = take(kernel, reply);
-    }
-    while (result == GYRE_ERROR_EMPTY && !patience.never) {
-        bool in_time = kernel_wait(kernel, NULL, patience_deadline(&patience));
+    gyre_result result = take(kernel, reply);
+    while (result == GYRE_ERROR_EMPTY && !patience->never) {
+        bool in_time = kernel_wait(kernel, NULL, patience_deadline(patience));
         result = take(kernel, reply);
         if (result == GYRE_ERROR_EMPTY && !in_time) {
             result = GYRE_ERROR_TIMEOUT;
         }
     }
+    return result;
+}
+
+gyre_result receive_answers(struct gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
+                            struct patience patience, uint32_t *received)
+{
+    uint32_t taken = 0;
+    pthread_mutex_lock(&kernel->lock);
+    gyre_result result = kernel_allows(kernel, LIFECYCLE_RECEIVE);
+    if (result == GYRE_OK && count > 0) {
+        result = await(kernel, &replies[0], &patience);
+        taken = result == GYRE_OK;
+    }
+    while (taken > 0 && taken < count && take(kernel, &replies[taken]) == GYRE_OK) {
+        taken += 1;
+    }
     if (patience.deadline) {
         kernel_pass_watch(kernel);
     }
     pthread_mutex_unlock(&kernel->lock);
+    *received = taken;
     return result;
 }

@@ -628,28 +628,49 @@ uint32_t gyre_kernel_output_size(const gyre_kernel *kernel)
 
 gyre_result gyre_send(gyre_kernel *kernel, const gyre_message *message, uint64_t timeout_ns)
 {
-    return kernel && message
-               ? send_message(kernel, message, (struct patience){.timeout_ns = timeout_ns})
-               : GYRE_ERROR_INVALID;
+    return gyre_send_batch(kernel, message, 1, timeout_ns, NULL);
 }
 
 gyre_result gyre_try_send(gyre_kernel *kernel, const gyre_message *message)
 {
-    return kernel && message ? send_message(kernel, message, (struct patience){.never = true})
-                             : GYRE_ERROR_INVALID;
+    uint32_t sent;
+    return kernel && message
+               ? send_messages(kernel, message, 1, (struct patience){.never = true}, &sent)
+               : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_send_batch(gyre_kernel *kernel, const gyre_message *messages, uint32_t count,
+                            uint64_t timeout_ns, uint32_t *sent)
+{
+    uint32_t unasked;
+    return kernel && (messages || count == 0)
+               ? send_messages(kernel, messages, count, (struct patience){.timeout_ns = timeout_ns},
+                               sent ? sent : &unasked)
+               : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_receive(gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns)
 {
-    return kernel && reply
-               ? receive_answer(kernel, reply, (struct patience){.timeout_ns = timeout_ns})
-               : GYRE_ERROR_INVALID;
+    return gyre_receive_batch(kernel, reply, 1, timeout_ns, NULL);
 }
 
 gyre_result gyre_try_receive(gyre_kernel *kernel, gyre_reply *reply)
 {
-    return kernel && reply ? receive_answer(kernel, reply, (struct patience){.never = true})
-                           : GYRE_ERROR_INVALID;
+    uint32_t received;
+    return kernel && reply
+               ? receive_answers(kernel, reply, 1, (struct patience){.never = true}, &received)
+               : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_receive_batch(gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
+                               uint64_t timeout_ns, uint32_t *received)
+{
+    uint32_t unasked;
+    return kernel && (replies || count == 0)
+               ? receive_answers(kernel, replies, count,
+                                 (struct patience){.timeout_ns = timeout_ns},
+                                 received ? received : &unasked)
+               : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_request(gyre_kernel *kernel, const gyre_message *message, gyre_reply *reply,

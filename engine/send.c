@@ -248,16 +248,22 @@ void send_on(struct gyre_kernel *kernel)
     kernel_pass_watch(kernel);
 }
 
-gyre_result send_message(struct gyre_kernel *kernel, const gyre_message *message,
-                         struct patience patience)
+gyre_result send_messages(struct gyre_kernel *kernel, const gyre_message *messages, uint32_t count,
+                          struct patience patience, uint32_t *sent)
 {
+    gyre_result result = GYRE_OK;
+    uint32_t staged = 0;
     pthread_mutex_lock(&kernel->lock);
-    gyre_result result = send_stage(kernel, message, NULL, &patience);
-    if (result == GYRE_OK) {
+    while (staged < count && result == GYRE_OK) {
+        result = send_stage(kernel, &messages[staged], NULL, &patience);
+        staged += result == GYRE_OK;
+    }
+    if (staged > 0) {
         send_on(kernel);
     } else if (patience.deadline) {
         kernel_pass_watch(kernel); /* it has waited */
     }
     pthread_mutex_unlock(&kernel->lock);
+    *sent = staged;
     return result;
 }

@@ -288,7 +288,9 @@ gyre_result topics_send(struct topics *topics, const char *topic, const gyre_mes
         if (find_match(topics, it->to, topic, NULL) != it) {
             continue;
         }
-        gyre_result sent = send_message(it->to, message, (struct patience){.never = true});
+        uint32_t count;
+        gyre_result sent =
+            send_messages(it->to, message, 1, (struct patience){.never = true}, &count);
         counts[sent != GYRE_OK] += 1;
         if (sent != GYRE_OK && sent != GYRE_ERROR_FULL && result == GYRE_OK) {
             result = sent;

@@ -50,6 +50,13 @@ GYRE_API gyre_result gyre_send(gyre_kernel *kernel, const gyre_message *message,
 /* Never waits: FULL instead. */
 GYRE_API gyre_result gyre_try_send(gyre_kernel *kernel, const gyre_message *message);
 
+/* Hands over `count` messages in their order, each as gyre_send() would, for less: the lock is
+ * taken once, and the device hears of all that fit into the window at once. `sent` (may be NULL)
+ * gets how many were accepted: all with OK; else those before the one whose result is returned.
+ * Blocks up to timeout_ns, for all together. Thread-safety: safe. */
+GYRE_API gyre_result gyre_send_batch(gyre_kernel *kernel, const gyre_message *messages,
+                                     uint32_t count, uint64_t timeout_ns, uint32_t *sent);
+
 /* Takes the next answer: of those that have arrived the most urgent, the oldest among equals.
  * Results: OK (see reply->result for the message's own); SIZE (the answer needs more than
  * `capacity`; it stays); TIMEOUT; STATE (CREATED); TERMINATED (nothing left, and nothing will
@@ -59,6 +66,13 @@ GYRE_API gyre_result gyre_receive(gyre_kernel *kernel, gyre_reply *reply, uint64
 
 /* Never waits: EMPTY instead. */
 GYRE_API gyre_result gyre_try_receive(gyre_kernel *kernel, gyre_reply *reply);
+
+/* Takes up to `count` answers in the order of gyre_receive(), waiting for the first one only.
+ * `received` (may be NULL) gets how many. Results: OK with one at least; else as gyre_receive; SIZE
+ * if the first one does not fit (one that does not fit ends the batch). Blocks up to timeout_ns.
+ * Thread-safety: safe. */
+GYRE_API gyre_result gyre_receive_batch(gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
+                                        uint64_t timeout_ns, uint32_t *received);
 
 /* Sends a message and awaits its own answer, whatever else is sent and received meanwhile. The
  * first answer counts; further ones to the same message are orphans. A message processed without an
