@@ -85,6 +85,7 @@ static gyre_stats everything(gyre_result result)
     gyre_stats stats;
     memset(&stats, 0x7f, sizeof stats);
     stats.live = true;
+    stats.in_flight = true;
     stats.fault = result;
     stats.last_error = result;
     return stats;
