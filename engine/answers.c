@@ -221,13 +221,18 @@ static bool take(struct gyre_kernel *kernel, struct group *group, enum ring_peek
 {
     bool linked = peeked == RING_MESSAGE && message->lane == GYRE_LANE_LINK &&
                   kernel->links & GYRE_LINKS_IN;
+    bool is_void = peeked == RING_MESSAGE && message->flags & GYRE_FLAG_VOID;
     if (linked) {
-        deliver_linked(kernel, message, payload);
+        if (!is_void) {
+            deliver_linked(kernel, message, payload);
+        }
         return false; /* of the host's messages it says nothing */
     }
     struct staging_entry *entry = peeked == RING_MESSAGE ? match(group, message) : NULL;
     if (entry) {
-        deliver(kernel, entry, message, payload);
+        if (!is_void) {
+            deliver(kernel, entry, message, payload);
+        }
     } else {
         kernel->stats.corrupt += 1;
         say_corrupt(kernel);

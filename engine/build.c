@@ -21,19 +21,27 @@ static uint64_t output_bytes(const struct gyre_kernel *kernel, uint32_t slots)
     return (uint64_t)slots * kernel->params.workgroups * kernel->build.program.info.output.stride;
 }
 
+/* Per invocation there is something for the whole workgroup, and as much to come. */
+static uint32_t default_window(const struct program *program)
+{
+    uint32_t at_once = program->info.per_invocation ? program->local_count : 1;
+    return at_once * 2 > WINDOW_DEFAULT ? at_once * 2 : WINDOW_DEFAULT;
+}
+
 static gyre_result choose_sizes(struct gyre_kernel *kernel)
 {
     struct build *build = &kernel->build;
     const gyre_kernel_params *params = &kernel->params;
     const struct device *device = kernel->services.device;
-    build->input_slots =
-        base_round_up_power_of_two(params->window ? params->window : WINDOW_DEFAULT);
+    build->input_slots = base_round_up_power_of_two(
+        params->window ? params->window : default_window(&build->program));
     while (!params->window && build->input_slots > 1 &&
            input_bytes(kernel, build->input_slots) > RING_BYTES) {
         build->input_slots /= 2;
     }
     uint32_t sends = build->program.info.max_sends;
-    uint32_t wanted = params->output_window ? params->output_window : build->input_slots * 4;
+    uint32_t each = build->program.info.per_invocation ? sends : 1;
+    uint32_t wanted = params->output_window ? params->output_window : build->input_slots * 4 * each;
     build->output_slots = base_round_up_power_of_two(wanted < sends ? sends : wanted);
     uint32_t least = base_round_up_power_of_two(sends);
     while (!params->output_window && build->output_slots > least &&
@@ -373,6 +381,7 @@ static gyre_result create_pipeline(struct gyre_kernel *kernel, uint32_t links, V
         {GYRE_SPEC_INPUT_STRIDE, program->info.input.stride / 4},
         {GYRE_SPEC_OUTPUT_STRIDE, program->info.output.stride / 4},
         {GYRE_SPEC_OUTPUT_WORDS, (program->info.output.data_size + 3) / 4},
+        {GYRE_SPEC_PER_INVOCATION, program->info.per_invocation},
     };
     uint32_t *words = NULL;
     size_t size = 0;

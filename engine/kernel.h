@@ -50,6 +50,7 @@ struct group {
     uint32_t acknowledged[GYRE_LANES]; /* <= input[lane].head: what collect() has accounted for */
     uint32_t submitted[GYRE_LANES];    /* the tails as of the last submission */
     uint32_t begun;                    /* gyre_Exit.claimed of the last residency */
+    uint32_t lane_begun[GYRE_LANES];   /* likewise, gyre_Exit.begun */
     struct gyre_ControlLine *control;
     const struct gyre_StatusBlock *status;
     struct gyre_HostLine *host; /* where we write: control's, or `held` */

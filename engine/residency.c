@@ -1,4 +1,6 @@
 /* Submissions: what each is told, and what is learned when it has ended. */
+#include <string.h>
+
 #include "kernel.h"
 #include "link.h"
 #include "shared.h"
@@ -379,6 +381,7 @@ static void account_exit(struct gyre_kernel *kernel, struct group *group, uint32
         kernel->stats.redelivered += exit.redone;
         count_linked(kernel, &exit);
         group->begun = exit.claimed;
+        memcpy(group->lane_begun, exit.begun, sizeof group->lane_begun);
     }
 }
 

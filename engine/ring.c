@@ -87,7 +87,7 @@ static enum ring_peek check(const struct gyre_Header *header, struct ring_messag
     message->lane = lane_of(header->info);
     const uint32_t known = GYRE_FLAG_REDELIVERED | GYRE_FLAG_FAILED | GYRE_FLAG_CUT |
                            GYRE_FLAG_OVERSENT | GYRE_FLAG_LINKED | GYRE_FLAG_NO_ROUTE |
-                           GYRE_FLAG_HOPS;
+                           GYRE_FLAG_HOPS | GYRE_FLAG_VOID;
     return (message->flags & ~known) == 0 ? RING_MESSAGE : RING_CORRUPT;
 }
 
@@ -127,7 +127,8 @@ static enum ring_peek look_behind(const struct ring_output *ring, bool settled,
         return settled ? RING_MESSAGE : RING_EMPTY;
     }
     uint32_t lane = lane_of(next->info);
-    message->last = lane != message->lane || next->position != message->position;
+    bool is_void = (next->info >> GYRE_INFO_FLAGS_SHIFT & GYRE_FLAG_VOID) != 0;
+    message->last = lane != message->lane || next->position != message->position || is_void;
     return RING_MESSAGE;
 }
 

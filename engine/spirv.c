@@ -276,6 +276,8 @@ static void read_constants(struct reader *r)
                 info->interface_version = (uint32_t)t->value;
             } else if (t->spec_id == GYRE_SPEC_MAX_SENDS) {
                 info->max_sends = (uint32_t)t->value;
+            } else if (t->spec_id == GYRE_SPEC_PER_INVOCATION) {
+                info->per_invocation = t->value != 0;
             }
         }
     }

@@ -82,6 +82,7 @@ struct spirv_info {
 
     uint32_t interface_version; /* 0: not a Gyre kernel */
     uint32_t max_sends;
+    bool per_invocation; /* a message to each invocation */
 
     uint32_t capabilities[SPIRV_MAX_CAPABILITIES];
     uint32_t capability_count;

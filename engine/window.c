@@ -205,17 +205,25 @@ static struct staging_entry *withdraw_all(struct gyre_kernel *kernel)
     return all;
 }
 
-/* A message that was in hand when the driver cut a loop has been begun: its next handler must know.
- */
+static void mark_lane(struct gyre_kernel *kernel, struct group *group, uint32_t lane)
+{
+    const struct ring_input *ring = &group->input[lane];
+    bool each = kernel->build.program.info.per_invocation;
+    uint32_t count = each ? group->lane_begun[lane] : 1;
+    for (uint32_t at = ring->head; at != ring->tail && at - ring->head < count; ++at) {
+        group->window[lane][at & (ring->size - 1)]->flags |= GYRE_FLAG_REDELIVERED;
+        kernel->stats.redelivered += 1;
+    }
+}
+
+/* What was in hand when the driver cut a loop has been begun: its next handler must know. */
 static void mark_begun(struct gyre_kernel *kernel)
 {
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         struct group *group = &kernel->build.groups[i];
         for (uint32_t lane = 0; lane < GYRE_LANES; ++lane) {
-            struct ring_input *ring = &group->input[lane];
-            if (group->begun & GYRE_CLAIMED_BEGUN << lane && ring->tail != ring->head) {
-                group->window[lane][ring->head & (ring->size - 1)]->flags |= GYRE_FLAG_REDELIVERED;
-                kernel->stats.redelivered += 1;
+            if (group->begun & GYRE_CLAIMED_BEGUN << lane) {
+                mark_lane(kernel, group, lane);
             }
         }
         group->begun = 0;

@@ -15,7 +15,19 @@
  * gyre_send() sends GYRE_OUT to port 0, gyre_send_to(p) to port p. Where a port leads is the host's matter (gyre/link.h): to
  * other kernels, or for port 0 without a link back to the host.
  *
- * gyre_receive, gyre_send, gyre_send_to, gyre_set_key, gyre_fail, gyre_should_terminate and gyre_is_active must be reached
+ * With #define GYRE_PER_INVOCATION every invocation has a message of its own, or none:
+ *
+ *         while (gyre_receive()) {
+ *             if (gyre_has_message()) {     // GYRE_IN, GYRE_OUT and the functions below are this invocation's
+ *                 GYRE_OUT.sum = GYRE_IN.a + GYRE_IN.b;
+ *                 gyre_send();
+ *             }
+ *         }
+ *
+ * As many messages as are there, up to the size of the workgroup, are worked on at once, and acknowledged together. Only
+ * gyre_receive, gyre_should_terminate and gyre_is_active must then be reached by all; there is no GYRE_STATE.
+ *
+ * Else gyre_receive, gyre_send, gyre_send_to, gyre_set_key, gyre_fail, gyre_should_terminate and gyre_is_active must be reached
  * by all invocations of the workgroup (uniform control flow). A message is acknowledged, and its answers appear, what it
  * sent to links moves and its changes of GYRE_SELF count, at the next gyre_receive() or at the return from main. Changes to
  * your own buffers (set 1 and up) are not undone when a message is done again: gyre_redelivered() tells.
@@ -33,6 +45,9 @@
 #endif
 #ifndef GYRE_MAX_SENDS
 #define GYRE_MAX_SENDS 1 /* answers to one message and sends to links together, at most */
+#endif
+#if defined(GYRE_PER_INVOCATION) && defined(GYRE_STATE)
+#error "GYRE_STATE is the workgroup's, whose messages come one after the other: GYRE_PER_INVOCATION cannot have it"
 #endif
 #define GYRE_HOST 0xffffffffu /* gyre_send_to(GYRE_HOST): an answer, whatever is linked */
 
@@ -62,6 +77,13 @@ shared uint gyre_shared_output;
 shared uint gyre_shared_goes_on;
 shared uint gyre_shared_cut;
 shared uint gyre_shared_command;
+/* Per invocation. */
+shared uint gyre_shared_count;
+shared uint gyre_shared_lane;
+shared uint gyre_shared_head;
+shared uint gyre_shared_tail;
+shared uint gyre_shared_failures;
+shared uint gyre_shared_late;
 
 /* The same in every invocation. */
 uint gyre_hand = GYRE_HAND_EMPTY;
@@ -76,6 +98,13 @@ uint gyre_state_at = 0u; /* index of the working copy */
 uint gyre_first = 0u;
 uint gyre_serial = 0u;
 bool gyre_over = false; /* this residency has been told to end */
+
+/* Per invocation, but for the tails: as many messages are in hand as this, one in each of the first invocations. */
+uint gyre_count = 1u;
+bool gyre_has = true; /* this one has one */
+bool gyre_is_late = false; /* its slot is not there though the tail says so */
+uvec4 gyre_tails = uvec4(0u); /* the leader's, as last looked at */
+uvec4 gyre_lane_begun = uvec4(0u); /* likewise, as gyre_Exit.begun */
 
 /* The leader's cursors: this workgroup is the only consumer of its input and the only producer of its output. */
 uvec4 gyre_input_head = uvec4(0u);
@@ -104,6 +133,9 @@ uint gyre_redone = 0u;
 #define gyre_host gyre_control[gyre_group].host
 #define GYRE_LIVE (gyre_is_live != 0u)
 #define GYRE_CUTS ((gyre_quirks & GYRE_QUIRK_LOOPS_CUT) != 0u)
+#define GYRE_EACH (gyre_per_invocation != 0u)
+/* What was claimed may have to be done again. */
+#define GYRE_REDOES (GYRE_CUTS || (GYRE_EACH && GYRE_LIVE))
 #define gyre_window gyre_control[gyre_group].window
 #define gyre_exit gyre_status[gyre_group].exits[gyre_link]
 
@@ -115,6 +147,7 @@ uint gyre_redone = 0u;
 
 void gyre_synchronize();
 void gyre_write_failure(uint flags, uint code);
+void gyre_write_header(uint slot, uint sequence, uint flags);
 bool gyre_loops_are_whole();
 uint gyre_message_hops();
 uint gyre_away(uint command);
@@ -127,6 +160,12 @@ bool gyre_may_be_dropped();
 bool gyre_leads()
 {
     return gyre_local_count == 1u || gl_LocalInvocationIndex == 0u;
+}
+
+/* Who writes what concerns the message in hand. */
+bool gyre_writes()
+{
+    return GYRE_EACH || gyre_leads();
 }
 
 #include "link.glsl"
@@ -162,7 +201,7 @@ bool gyre_loops_are_whole()
 /* As above, for the whole workgroup. What each invocation wrote is visible to the leader after it. */
 bool gyre_workgroup_is_whole()
 {
-    bool whole = gyre_loops_are_whole();
+    bool whole = gyre_loops_are_whole() && !(GYRE_EACH && gyre_is_late);
     if (gyre_local_count > 1u) {
         if (!whole) {
             gyre_shared_cut = 1u;
@@ -223,6 +262,11 @@ void gyre_record(uint claimed)
     gyre_exit.redone = gyre_redone;
     gyre_exit.looks = gyre_fuel_given - gyre_fuel;
     gyre_exit.claimed = claimed;
+    if (GYRE_EACH && GYRE_REDOES) {
+        uint begun[GYRE_LANES] = uint[](gyre_lane_begun.x, gyre_lane_begun.y, gyre_lane_begun.z, gyre_lane_begun.w);
+        gyre_local[gyre_group].lane_begun = begun;
+        gyre_exit.begun = begun;
+    }
 }
 
 /* lavapipe before 23.0.1 drops the other subgroups when one has ended, which one does early when its loops were cut
@@ -236,6 +280,39 @@ bool gyre_may_be_dropped()
 uvec4 gyre_one(uint lane)
 {
     return uvec4(equal(uvec4(lane), uvec4(0u, 1u, 2u, 3u)));
+}
+
+/* Per invocation: so many of the messages that were begun are done. */
+void gyre_forget_begun(uint done)
+{
+    uvec4 left = gyre_lane_begun - min(gyre_lane_begun, gyre_one(gyre_lane) * done);
+    if (left != gyre_lane_begun && all(equal(left & gyre_one(gyre_lane) * 0xffffffffu, uvec4(0u)))) {
+        gyre_redo &= ~(GYRE_CLAIMED_BEGUN << gyre_lane);
+    }
+    gyre_lane_begun = left;
+}
+
+/* Per invocation: headers for the slots that it has been given and not used, and the sequences of all but the first. */
+void gyre_seal_own()
+{
+    if (!gyre_has || gyre_hand != GYRE_HAND_MESSAGE) {
+        return;
+    }
+    uint used = gyre_failed != 0u ? 1u : gyre_answers();
+    for (uint i = used; i < gyre_max_sends; ++i) {
+        gyre_write_header(gyre_output_slot_of(gyre_output_tail + i), gyre_output_tail + i + 1u, GYRE_FLAG_VOID);
+    }
+    if (gyre_failed != 0u) {
+        atomicAdd(gyre_shared_failures, 1u);
+    }
+}
+
+/* R2, as in gyre_publish(), by each invocation. */
+void gyre_publish_own()
+{
+    if (gyre_has && gyre_hand == GYRE_HAND_MESSAGE) {
+        gyre_store(gyre_answer_slots[gyre_output_slot].header.sequence, gyre_output_tail + 1u);
+    }
 }
 
 /* Answers of the message in hand, then its acknowledgement: both at once, or with `done` 0 neither. No loop, no wait: nothing
@@ -252,8 +329,9 @@ void gyre_publish(uint done, uint answers)
     gyre_input_head += done * gyre_one(gyre_lane);
     gyre_head += done;
     /* R2: publishes the answers; pairs with A2 in engine/ring.c. The fence is that of gyre_workgroup_is_whole(), or the
-     * one of gyre_refuse(). */
-    if (done * answers != 0u) {
+     * one of gyre_refuse(). Per invocation each does so for its own, in gyre_publish_own(): the host does not believe the
+     * tail before it has seen their slots. */
+    if (!GYRE_EACH && done * answers != 0u) {
         gyre_store(gyre_answer_slots[gyre_output_slot].header.sequence, gyre_output_tail - answers + 1u);
     }
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
@@ -271,8 +349,11 @@ void gyre_publish(uint done, uint answers)
     } else {
         gyre_store(gyre_status[gyre_group].line.input_head[gyre_lane], gyre_head);
     }
-    gyre_failures += done * gyre_failed;
+    gyre_failures += GYRE_EACH ? (done != 0u ? gyre_shared_failures : 0u) : done * gyre_failed;
     gyre_left -= done;
+    if (GYRE_EACH && GYRE_REDOES) {
+        gyre_forget_begun(done);
+    }
     if (gyre_may_be_dropped() && done != 0u) {
         gyre_record(gyre_redo);
     }
@@ -320,15 +401,26 @@ uint gyre_answers()
 /* Ends what is in hand: all of it counts, or (the driver cut a loop) none of it. */
 bool gyre_finish()
 {
+    if (GYRE_EACH) {
+        gyre_seal_own();
+    }
     bool whole = gyre_workgroup_is_whole();
-    if (GYRE_CUTS && !whole) {
+    if (GYRE_REDOES && !whole) {
         return false;
+    }
+    if (GYRE_EACH) {
+        gyre_publish_own();
     }
     if (GYRE_ONE_OUT && gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
         gyre_out_tail += gyre_entries; /* in every invocation */
     }
     if (gyre_leads()) {
-        gyre_publish(gyre_hand == GYRE_HAND_MESSAGE ? 1u : 0u, gyre_failed != 0u ? 1u : gyre_answers());
+        uint done = gyre_hand == GYRE_HAND_MESSAGE ? 1u : 0u;
+        if (GYRE_EACH) {
+            gyre_publish(done * gyre_count, gyre_max_sends);
+        } else {
+            gyre_publish(done, gyre_failed != 0u ? 1u : gyre_answers());
+        }
         if (gyre_may_be_dropped() && gyre_hand == GYRE_HAND_PROLOGUE) {
             gyre_local[gyre_group].ran = 1u; /* else at the end of the residency */
         }
@@ -367,6 +459,47 @@ bool gyre_is_fresh()
     return gyre_messages() == 0u && gyre_fuel_given - gyre_fuel <= 1u;
 }
 
+/* Per invocation: as many messages from the claimed one on as lie in its lane, find room for all they may answer, and are
+ * within the budget. Those that were begun before come one by one: the one that the driver cuts must not take others with
+ * it again. */
+void gyre_claim_more()
+{
+    uvec4 ahead = (gyre_tails - gyre_input_head) * gyre_one(gyre_lane);
+    uint there = ahead.x + ahead.y + ahead.z + ahead.w;
+    uint most = min(min(there, gyre_local_count), gyre_left);
+    if (GYRE_LIVE && gyre_output_tail + most * gyre_max_sends - gyre_output_head > gyre_output_size) {
+        gyre_output_head = gyre_load(gyre_control[gyre_group].reader.output_head); /* A4, as in gyre_has_room() */
+    }
+    uint room = (gyre_output_size - (gyre_output_tail - gyre_output_head)) / gyre_max_sends;
+    bool alone = (gyre_redo & GYRE_CLAIMED_BEGUN << gyre_lane) != 0u || gyre_links != 0u;
+    gyre_count = alone ? 1u : min(most, room);
+}
+
+/* They are in hand, should the residency end without a word. */
+void gyre_keep_begun()
+{
+    gyre_lane_begun = max(gyre_lane_begun, gyre_one(gyre_lane) * gyre_count);
+}
+
+/* Per invocation: what is known of the messages of gyre_lane from residencies that were cut. */
+void gyre_claim_each_again()
+{
+    uint begun = GYRE_CLAIMED_BEGUN << gyre_lane;
+    uint first = GYRE_CLAIMED_FIRST << gyre_lane;
+    gyre_claim_flags = 0u;
+    if ((gyre_redo & begun) != 0u) {
+        gyre_claim_flags = GYRE_FLAG_REDELIVERED | ((gyre_redo & first) != 0u ? GYRE_FLAG_CUT : 0u);
+        gyre_redo &= ~first;
+        gyre_redone += 1u;
+    }
+    if (gyre_may_be_dropped()) {
+        uvec4 kept = gyre_lane_begun;
+        gyre_keep_begun();
+        gyre_record(gyre_redo | begun | (gyre_is_fresh() && gyre_count == 1u ? first : 0u));
+        gyre_lane_begun = kept;
+    }
+}
+
 /* What is known of the message at the head of gyre_lane from residencies that were cut. */
 void gyre_claim_again()
 {
@@ -403,6 +536,9 @@ bvec4 gyre_look()
     if (GYRE_LIVE) {
         tails = uvec4(gyre_load(gyre_host.input_tail[0]), gyre_load(gyre_host.input_tail[1]),
                       gyre_load(gyre_host.input_tail[2]), gyre_load(gyre_host.input_tail[3]));
+    }
+    if (GYRE_EACH) {
+        gyre_tails = tails;
     }
     return notEqual(tails, gyre_input_head);
 }
@@ -509,16 +645,64 @@ void gyre_decide()
     if (reason != 0u) {
         gyre_stamp(reason);
     }
-    if (GYRE_CUTS && gyre_goes_on != 0u) {
-        gyre_claim_again();
+    if (GYRE_EACH) {
+        gyre_claim_more();
+        gyre_shared_failures = 0u;
+    }
+    if (GYRE_REDOES && gyre_goes_on != 0u) {
+        if (GYRE_EACH) {
+            gyre_claim_each_again();
+        } else {
+            gyre_claim_again();
+        }
+    }
+}
+
+/* Per invocation: which message is this one's. It waits for its slot as gyre_is_whole() does; if that takes longer, none of
+ * them counts. */
+void gyre_share_claims()
+{
+    if (gyre_leads()) {
+        gyre_shared_count = gyre_count;
+        gyre_shared_lane = gyre_lane;
+        gyre_shared_head = gyre_head;
+        gyre_shared_tail = gyre_output_tail;
+    }
+}
+
+void gyre_take_own()
+{
+    gyre_count = gyre_shared_count;
+    gyre_has = gl_LocalInvocationIndex < gyre_count;
+    if (gyre_links != 0u && gl_LocalInvocationIndex == 0u) {
+        return; /* it has claimed itself */
+    }
+    uint own = gyre_has ? gl_LocalInvocationIndex : 0u;
+    gyre_lane = gyre_shared_lane;
+    gyre_head = gyre_shared_head + own;
+    gyre_output_tail = gyre_shared_tail + own * gyre_max_sends;
+    gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
+    if (gyre_links == 0u) {
+        gyre_input_slot = gyre_slot_of(gyre_lane, gyre_head);
+        if (GYRE_LIVE && gyre_goes_on != 0u && gyre_has && !gyre_is_whole()) {
+            gyre_is_late = true;
+            gyre_shared_late = 1u;
+            gyre_has = false;
+        }
     }
 }
 
 /* What the leader decided, for all. */
 void gyre_share_decision()
 {
+    if (GYRE_EACH) {
+        gyre_share_claims();
+    }
     if (gyre_local_count == 1u) {
         gyre_synchronize();
+        if (GYRE_EACH) {
+            gyre_take_own();
+        }
         return;
     }
     if (gyre_leads()) {
@@ -538,6 +722,9 @@ void gyre_share_decision()
     if (GYRE_TAKES_LINKS) {
         gyre_from = gyre_shared_from;
     }
+    if (GYRE_EACH) {
+        gyre_take_own();
+    }
 }
 
 /* The message failed: its answers so far are void, its sender gets `code`. The handler goes on. */
@@ -547,7 +734,7 @@ void gyre_fail(uint code)
         return;
     }
     gyre_failed = 1u;
-    if (gyre_leads()) {
+    if (gyre_writes()) {
         gyre_write_failure(0u, code);
     }
 }
@@ -555,7 +742,7 @@ void gyre_fail(uint code)
 /* The message that gyre_decide() has claimed is in hand; if it has claimed none, nothing is. */
 void gyre_take()
 {
-    gyre_hand = mix(GYRE_HAND_EMPTY, GYRE_HAND_MESSAGE, gyre_goes_on != 0u);
+    gyre_hand = mix(GYRE_HAND_EMPTY, GYRE_HAND_MESSAGE, gyre_goes_on != 0u && (!GYRE_EACH || gyre_has));
     gyre_output_at = GYRE_ONE_OUT ? gyre_slot_for_out() : gyre_output_slot;
     gyre_message_info = gyre_input_slots[gyre_input_slot].header.info;
     gyre_message_flags = gyre_claim_flags | gyre_message_info >> GYRE_INFO_FLAGS_SHIFT;
@@ -573,10 +760,10 @@ void gyre_take()
  * handler that calls it again after that is told again. */
 bool gyre_receive()
 {
-    if (!(GYRE_CUTS && gyre_over)) {
+    if (!(GYRE_REDOES && gyre_over)) {
         gyre_over = !gyre_finish();
     }
-    if (!(GYRE_CUTS && gyre_over)) {
+    if (!(GYRE_REDOES && gyre_over)) {
         if (gyre_leads()) {
             gyre_goes_on = 0u;
             gyre_decide();
@@ -606,7 +793,7 @@ void gyre_answer()
 {
     bool over = gyre_sends == gyre_max_sends;
     uint answers = gyre_answers();
-    if (gyre_leads()) {
+    if (gyre_writes()) {
         gyre_write_header(over || GYRE_ONE_OUT ? gyre_output_slot : gyre_output_at, gyre_output_tail + (over ? 0u : answers) + 1u,
                           over ? GYRE_FLAG_FAILED | GYRE_FLAG_OVERSENT : 0u);
     }
@@ -627,7 +814,7 @@ void gyre_answer()
 void gyre_fail_by(uint flag)
 {
     gyre_failed = 1u;
-    if (gyre_leads()) {
+    if (gyre_writes()) {
         gyre_write_failure(flag, 0u);
     }
 }
@@ -640,7 +827,7 @@ void gyre_forward_one()
     fault = gyre_message_hops() >= gyre_submission.max_hops ? GYRE_FLAG_HOPS : fault;
     fault = gyre_sends == gyre_max_sends ? GYRE_FLAG_OVERSENT : fault;
     if (gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
-        if (gyre_leads()) {
+        if (gyre_writes()) {
             gyre_write_link_header(gyre_output_at * gyre_output_stride);
         }
         gyre_fault = fault;
@@ -737,6 +924,12 @@ bool gyre_first_run()
     return gyre_first != 0u;
 }
 
+/* With GYRE_PER_INVOCATION: this invocation has a message. */
+bool gyre_has_message()
+{
+    return gyre_hand == GYRE_HAND_MESSAGE;
+}
+
 bool gyre_redelivered()
 {
     return (gyre_message_flags & GYRE_FLAG_REDELIVERED) != 0u;
@@ -825,6 +1018,12 @@ void gyre_begin()
     }
     if (gyre_leads()) {
         gyre_shared_cut = 0u;
+        if (GYRE_EACH) {
+            gyre_shared_late = 0u;
+            gyre_shared_failures = 0u;
+            uint begun[GYRE_LANES] = gyre_local[gyre_group].lane_begun;
+            gyre_lane_begun = uvec4(begun[0], begun[1], begun[2], begun[3]);
+        }
         gyre_input_head =
             uvec4(gyre_status[gyre_group].line.input_head[0], gyre_status[gyre_group].line.input_head[1],
                   gyre_status[gyre_group].line.input_head[2], gyre_status[gyre_group].line.input_head[3]);
@@ -843,6 +1042,7 @@ void gyre_begin()
         gyre_redo = gyre_local[gyre_group].claimed;
         if (forget && gyre_link == 0u) {
             gyre_redo &= (GYRE_CLAIMED_BEGUN | GYRE_CLAIMED_FIRST) << GYRE_LANE_LINK; /* links are not refilled */
+            gyre_lane_begun = uvec4(0u);
         }
         if (gyre_links != 0u) {
             gyre_begin_links();
@@ -868,13 +1068,21 @@ void gyre_begin()
  * other is done again by the next residency. */
 void gyre_refuse()
 {
-    if (gyre_is_fresh()) {
+    bool alone = !GYRE_EACH || (gyre_count == 1u && gyre_shared_late == 0u);
+    if (gyre_is_fresh() && alone) {
         gyre_write_failure(GYRE_FLAG_CUT, 0u);
         gyre_fence();
         gyre_failed = 1u;
+        if (GYRE_EACH) {
+            gyre_shared_failures = 1u;
+            gyre_publish_own();
+        }
         gyre_publish(1u, 1u);
     } else {
         gyre_redo |= GYRE_CLAIMED_BEGUN << gyre_lane;
+        if (GYRE_EACH) {
+            gyre_keep_begun();
+        }
         if (GYRE_TAKES_LINKS && gyre_lane == GYRE_LANE_LINK) {
             gyre_begun = gyre_taken;
             gyre_source = gyre_taken; /* to be done again before its equals */
@@ -891,7 +1099,8 @@ void gyre_end()
             if (!whole && gyre_hand == GYRE_HAND_MESSAGE) {
                 gyre_refuse();
             }
-            gyre_stamp(whole ? GYRE_EXIT_RETURNED : GYRE_EXIT_CUT);
+            bool late = GYRE_EACH && gyre_shared_late != 0u;
+            gyre_stamp(whole ? GYRE_EXIT_RETURNED : late ? GYRE_EXIT_IDLE : GYRE_EXIT_CUT);
         }
         if (gyre_hand != GYRE_HAND_PROLOGUE) {
             gyre_local[gyre_group].ran = 1u;

@@ -24,6 +24,8 @@
 shared uint gyre_shared_entries;
 shared uint gyre_shared_from;
 
+bool gyre_writes();
+
 /* The same in every invocation. */
 uint gyre_entries = 0u;  /* in the journal, of the message in hand */
 uint gyre_forwards = 0u; /* of gyre_sends, those to links */
@@ -133,13 +135,26 @@ uint gyre_slot_for_out()
     return gyre_ports != 0u ? gyre_out_slots + (gyre_out_tail & (gyre_out_size - 1u)) : gyre_routes.scratch;
 }
 
+/* Who copies a message: all of the workgroup, or the invocation whose it is. */
+uint gyre_first_word()
+{
+    return GYRE_EACH ? 0u : gl_LocalInvocationIndex;
+}
+
+uint gyre_word_step()
+{
+    return GYRE_EACH ? 1u : gyre_local_count;
+}
+
 /* GYRE_OUT does not lie where the host reads. */
 void gyre_copy_to_answer()
 {
-    gyre_synchronize();
+    if (!GYRE_EACH) {
+        gyre_synchronize();
+    }
     uint from = gyre_output_at * gyre_output_stride + 8u;
     uint to = gyre_output_slot * gyre_output_stride + 8u;
-    for (uint i = gl_LocalInvocationIndex; i < gyre_output_words_count; i += gyre_local_count) {
+    for (uint i = gyre_first_word(); i < gyre_output_words_count; i += gyre_word_step()) {
         gyre_answer_words[to + i] = gyre_output_words[from + i];
     }
 }
@@ -247,11 +262,11 @@ void gyre_copy_to_link(uint entry)
     gyre_OutRing ring = gyre_out_ring(index);
     uint tail = gyre_arena[gyre_entry_at(entry) + 1u];
     uint to = ring.slots + ((tail - 1u) & (ring.size - 1u)) * ring.stride;
-    if (gyre_leads()) {
+    if (gyre_writes()) {
         gyre_write_link_header(to);
     }
     uint out_words = gyre_output_at * gyre_output_stride + 8u;
-    for (uint i = gl_LocalInvocationIndex; i < gyre_output_words_count; i += gyre_local_count) {
+    for (uint i = gyre_first_word(); i < gyre_output_words_count; i += gyre_word_step()) {
         gyre_arena[to + 8u + i] = gyre_output_words[out_words + i];
     }
 }
@@ -260,10 +275,10 @@ void gyre_copy_to_link(uint entry)
 void gyre_forward(uint port)
 {
     uint first = gyre_entries;
-    if (gyre_leads()) {
+    if (gyre_writes()) {
         gyre_enter_all(port);
     }
-    if (gyre_local_count > 1u) {
+    if (!GYRE_EACH && gyre_local_count > 1u) {
         if (gyre_leads()) {
             gyre_shared_entries = gyre_entries;
         }
@@ -273,7 +288,7 @@ void gyre_forward(uint port)
     for (uint i = first; i < gyre_entries; ++i) {
         gyre_copy_to_link(i);
     }
-    if (gyre_local_count > 1u && gyre_max_sends > 1u) {
+    if (!GYRE_EACH && gyre_local_count > 1u && gyre_max_sends > 1u) {
         gyre_synchronize(); /* GYRE_OUT may be written again */
     }
     gyre_forwards += 1u;

@@ -29,6 +29,11 @@ layout(constant_id = GYRE_SPEC_LINKS) const uint gyre_links = 0u;
 layout(constant_id = GYRE_SPEC_INPUT_STRIDE) const uint gyre_input_stride = 8u;
 layout(constant_id = GYRE_SPEC_OUTPUT_STRIDE) const uint gyre_output_stride = 8u;
 layout(constant_id = GYRE_SPEC_OUTPUT_WORDS) const uint gyre_output_words_count = 0u;
+#ifdef GYRE_PER_INVOCATION
+layout(constant_id = GYRE_SPEC_PER_INVOCATION) const uint gyre_per_invocation = 1u;
+#else
+const uint gyre_per_invocation = 0u;
+#endif
 
 struct gyre_InputSlot {
     gyre_Header header;

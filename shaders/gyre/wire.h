@@ -38,7 +38,7 @@
 #define GYRE_WIRE_H
 
 /* Raised with every change in this file. Host and shader compare it before anything else. */
-#define GYRE_WIRE_VERSION 3u
+#define GYRE_WIRE_VERSION 4u
 
 #define GYRE_LANES 4u
 #define GYRE_CHAIN_MAX 16u
@@ -71,7 +71,8 @@
 #define GYRE_SPEC_LINKS 2010        /* GYRE_LINKS_... */
 #define GYRE_SPEC_INPUT_STRIDE 2011 /* of a slot, in words, as the next one */
 #define GYRE_SPEC_OUTPUT_STRIDE 2012
-#define GYRE_SPEC_OUTPUT_WORDS 2013 /* of GYRE_OUTPUT */
+#define GYRE_SPEC_OUTPUT_WORDS 2013   /* of GYRE_OUTPUT */
+#define GYRE_SPEC_PER_INVOCATION 2014 /* 1: a message to each invocation */
 
 /* What a kernel is made for. */
 #define GYRE_LINKS_IN 1u  /* it takes messages from links as well */
@@ -121,7 +122,7 @@
 #define GYRE_LANE_LINK GYRE_LANES
 
 /* gyre_Exit.claimed, shifted by the lane: the driver cut a loop while the message at its head was
- * in hand. */
+ * in hand; per invocation, while gyre_Exit.begun of them were. */
 #define GYRE_CLAIMED_BEGUN 0x001u
 #define GYRE_CLAIMED_FIRST \
     0x100u /* ... as the first thing that the residency did, and ended it without a word */
@@ -145,6 +146,9 @@
 #define GYRE_FLAG_LINKED 16u   /* the message came by a link */
 #define GYRE_FLAG_NO_ROUTE 32u /* output: with FAILED; sent to a port without a link */
 #define GYRE_FLAG_HOPS 64u     /* output: with FAILED; it has made too many hops */
+#define GYRE_FLAG_VOID \
+    128u /* output: no answer, a slot kept for one. Per invocation each message has \
+            GYRE_MAX_SENDS slots, what it used of them first */
 
 #ifdef __cplusplus
 #error "wire.h is for C and GLSL"
@@ -249,28 +253,30 @@ struct gyre_Exit {
     gyre_word looks;    /* at the rings: fuel used */
     gyre_word claimed;  /* GYRE_CLAIMED_... bits of the lanes whose head has been begun, not done */
     gyre_word linked;   /* of `messages`, those that came by links */
-    gyre_word linked_failed; /* and of `failed` */
+    gyre_word linked_failed;     /* and of `failed` */
+    gyre_word begun[GYRE_LANES]; /* per invocation: how many messages at the head of a lane */
     gyre_word reserved[3];
 };
-GYRE_WIRE_SIZE(gyre_Exit, 48)
+GYRE_WIRE_SIZE(gyre_Exit, 64)
 
 struct gyre_StatusBlock {
     GYRE_WIRE_STRUCT(gyre_StatusLine) line;
     GYRE_WIRE_STRUCT(gyre_Exit) exits[GYRE_CHAIN_MAX];
 };
-GYRE_WIRE_SIZE(gyre_StatusBlock, 896)
+GYRE_WIRE_SIZE(gyre_StatusBlock, 1152)
 
 /* The device's own memory between residencies; its cursors are those of its gyre_StatusLine. */
 struct gyre_LocalLine {
-    gyre_word state_copy; /* which copy of the state is committed */
-    gyre_word ran;        /* the handler has run before */
-    gyre_word serial;     /* of the submission that `left` counts for */
-    gyre_word left;       /* of its message budget */
-    gyre_word claimed;    /* as gyre_Exit.claimed of the last residency */
-    gyre_word number;     /* messages acknowledged so far */
-    gyre_word source;     /* the link to look at next */
-    gyre_word begun;      /* the one whose head GYRE_CLAIMED_... speaks of */
-    gyre_word reserved[24];
+    gyre_word state_copy;             /* which copy of the state is committed */
+    gyre_word ran;                    /* the handler has run before */
+    gyre_word serial;                 /* of the submission that `left` counts for */
+    gyre_word left;                   /* of its message budget */
+    gyre_word claimed;                /* as gyre_Exit.claimed of the last residency */
+    gyre_word number;                 /* messages acknowledged so far */
+    gyre_word source;                 /* the link to look at next */
+    gyre_word begun;                  /* the one whose head GYRE_CLAIMED_... speaks of */
+    gyre_word lane_begun[GYRE_LANES]; /* as gyre_Exit.begun of the last residency */
+    gyre_word reserved[20];
 };
 GYRE_WIRE_SIZE(gyre_LocalLine, 128)
 

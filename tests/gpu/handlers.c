@@ -42,6 +42,32 @@ static const char OPERATIONS[] =
     "    }\n"
     "}\n";
 
+/* The same, one to each invocation; none returns, which all would have to. */
+static const char OPERATIONS_EACH[] =
+    "struct Request { uint value; uint sends; uint fails; uint goes; };\n"
+    "struct Response { uint value; uint which; };\n"
+    "#define GYRE_INPUT Request\n"
+    "#define GYRE_OUTPUT Response\n"
+    "#define GYRE_PER_INVOCATION\n"
+    "#define GYRE_MAX_SENDS 3\n";
+
+static const char OPERATE_EACH[] =
+    "void main() {\n"
+    "    while (gyre_receive()) {\n"
+    "        if (gyre_has_message() && GYRE_IN.fails == 1u) {\n"
+    "            gyre_fail(GYRE_IN.value);\n"
+    "        }\n"
+    "        for (uint i = 0u; gyre_has_message() && i < GYRE_IN.sends; ++i) {\n"
+    "            GYRE_OUT.value = GYRE_IN.value;\n"
+    "            GYRE_OUT.which = i;\n"
+    "            gyre_send();\n"
+    "            if (GYRE_IN.fails == 2u) {\n"
+    "                gyre_fail(GYRE_IN.value + i);\n"
+    "            }\n"
+    "        }\n"
+    "    }\n"
+    "}\n";
+
 struct request {
     uint32_t value;
     uint32_t sends;
@@ -144,7 +170,7 @@ static void expect_all(gyre_kernel *kernel, bool report_all)
     gives(GYRE_ERROR_TERMINATED, gyre_try_receive(kernel, &(gyre_reply){0}));
 }
 
-static void check_books(gyre_kernel *kernel)
+static void check_books(gyre_kernel *kernel, bool each)
 {
     uint32_t failed = 0;
     uint32_t returns = 0;
@@ -152,7 +178,7 @@ static void check_books(gyre_kernel *kernel)
     for (uint32_t i = 0; i < OPERATIONS_COUNT; ++i) {
         struct outcome outcome = outcome_of(operation(i), false);
         failed += outcome.result != GYRE_OK;
-        returns += operation(i).goes;
+        returns += each ? 0 : operation(i).goes;
         last = outcome.result != GYRE_OK ? outcome : last;
     }
     gyre_stats stats = flow_stats(kernel);
@@ -162,12 +188,13 @@ static void check_books(gyre_kernel *kernel)
     cr_assert(stats.exits.returned >= returns && stats.dropped == 0 && stats.corrupt == 0);
 }
 
-static void operate(struct rig *rig, uint32_t local_size, bool report_all)
+static void operate(struct rig *rig, uint32_t local_size, bool report_all, bool each)
 {
     gyre_kernel *kernel =
         rig_active(rig, (gyre_kernel_params){
                             .id = "operations",
-                            .glsl = rig_glsl(OPERATIONS_STRUCTS, local_size, OPERATIONS),
+                            .glsl = rig_glsl(each ? OPERATIONS_EACH : OPERATIONS_STRUCTS,
+                                             local_size, each ? OPERATE_EACH : OPERATIONS),
                             .report_all = report_all,
                         });
     pthread_t thread;
@@ -176,7 +203,7 @@ static void operate(struct rig *rig, uint32_t local_size, bool report_all)
     void *trouble = NULL;
     pthread_join(thread, &trouble);
     cr_assert_null(trouble);
-    check_books(kernel);
+    check_books(kernel, each);
     gyre_kernel_destroy(kernel);
 }
 
@@ -185,10 +212,23 @@ Test(handlers, may_send_some_answers_or_none_or_fail_or_return_at_any_message)
     for (BOTH_MODES(mode)) {
         struct rig rig;
         rig_open(&rig, mode);
-        operate(&rig, 1, false);
-        operate(&rig, 1, true);
-        operate(&rig, 8, true);
-        operate(&rig, 12, false);
+        operate(&rig, 1, false, false);
+        operate(&rig, 1, true, false);
+        operate(&rig, 8, true, false);
+        operate(&rig, 12, false, false);
+        rig_close(&rig);
+    }
+}
+
+Test(handlers, each_invocation_may_do_so_with_a_message_of_its_own)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        operate(&rig, 1, true, true);
+        operate(&rig, 8, false, true);
+        operate(&rig, 12, true, true);
+        operate(&rig, 64, false, true);
         rig_close(&rig);
     }
 }
