@@ -12,7 +12,7 @@
 #define SLOT_MAX (1024u * 1024u)
 
 /* The engine's shared variables: gyre_shared_... in kernel.glsl. */
-#define ENGINE_SHARED_BYTES 56u
+#define ENGINE_SHARED_BYTES 76u
 
 static bool driver_is_faulty(const struct device *device);
 

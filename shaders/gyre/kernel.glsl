@@ -84,6 +84,11 @@ shared uint gyre_shared_head;
 shared uint gyre_shared_tail;
 shared uint gyre_shared_failures;
 shared uint gyre_shared_late;
+/* Messages with answers where the rule is to have none, and those without a send to the one link out. In turn: the leader
+ * clears the one while others may still read the other. */
+shared uint gyre_shared_answers[2];
+shared uint gyre_shared_unsent[2];
+shared uint gyre_shared_number;
 
 /* The same in every invocation. */
 uint gyre_hand = GYRE_HAND_EMPTY;
@@ -105,6 +110,9 @@ bool gyre_has = true; /* this one has one */
 bool gyre_is_late = false; /* its slot is not there though the tail says so */
 uvec4 gyre_tails = uvec4(0u); /* the leader's, as last looked at */
 uvec4 gyre_lane_begun = uvec4(0u); /* likewise, as gyre_Exit.begun */
+uint gyre_link_begun = 0u;
+uint gyre_turn_at = 0u; /* index of gyre_shared_answers and _unsent */
+uint gyre_own_number = 0u; /* as gyre_number(), of the message in hand */
 
 /* The leader's cursors: this workgroup is the only consumer of its input and the only producer of its output. */
 uvec4 gyre_input_head = uvec4(0u);
@@ -156,6 +164,7 @@ bvec4 gyre_look();
 uint gyre_output_slot_of(uint index);
 uint gyre_answers();
 bool gyre_may_be_dropped();
+uint gyre_slot_of(uint lane, uint index);
 
 bool gyre_leads()
 {
@@ -265,6 +274,7 @@ void gyre_record(uint claimed)
     if (GYRE_EACH && GYRE_REDOES) {
         uint begun[GYRE_LANES] = uint[](gyre_lane_begun.x, gyre_lane_begun.y, gyre_lane_begun.z, gyre_lane_begun.w);
         gyre_local[gyre_group].lane_begun = begun;
+        gyre_local[gyre_group].link_begun = gyre_link_begun;
         gyre_exit.begun = begun;
     }
 }
@@ -285,6 +295,13 @@ uvec4 gyre_one(uint lane)
 /* Per invocation: so many of the messages that were begun are done. */
 void gyre_forget_begun(uint done)
 {
+    if (gyre_lane == GYRE_LANE_LINK) {
+        if (gyre_link_begun != 0u && gyre_taken == gyre_begun) {
+            gyre_link_begun -= min(gyre_link_begun, done);
+            gyre_redo &= gyre_link_begun == 0u ? ~(GYRE_CLAIMED_BEGUN << GYRE_LANE_LINK) : 0xffffffffu;
+        }
+        return;
+    }
     uvec4 left = gyre_lane_begun - min(gyre_lane_begun, gyre_one(gyre_lane) * done);
     if (left != gyre_lane_begun && all(equal(left & gyre_one(gyre_lane) * 0xffffffffu, uvec4(0u)))) {
         gyre_redo &= ~(GYRE_CLAIMED_BEGUN << gyre_lane);
@@ -302,15 +319,69 @@ void gyre_seal_own()
     for (uint i = used; i < gyre_max_sends; ++i) {
         gyre_write_header(gyre_output_slot_of(gyre_output_tail + i), gyre_output_tail + i + 1u, GYRE_FLAG_VOID);
     }
+}
+
+/* Per invocation: what the leader must know of each message. `sends` to the one link are told by the first word of its
+ * slots, for gyre_close_up(). */
+void gyre_note_own()
+{
+    if (!gyre_has || gyre_hand != GYRE_HAND_MESSAGE) {
+        return;
+    }
+    if (gyre_fault != 0u) {
+        gyre_write_failure(gyre_fault, 0u);
+    }
     if (gyre_failed != 0u) {
         atomicAdd(gyre_shared_failures, 1u);
     }
+    if (GYRE_ONE_OUT) {
+        bool sent = gyre_failed == 0u && gyre_entries != 0u;
+        gyre_note_sent(sent);
+        if (!sent) {
+            atomicAdd(gyre_shared_unsent[gyre_turn_at], 1u);
+        }
+        if (gyre_failed != 0u || gyre_answers() != 0u) {
+            atomicAdd(gyre_shared_answers[gyre_turn_at], 1u);
+        }
+    }
+}
+
+/* How many slots each message publishes: all of its own, used or not; none if all go on by a link; and where they come one
+ * by one, as without GYRE_PER_INVOCATION, the answers. */
+uint gyre_slots_each()
+{
+    if (GYRE_FORWARDS && !GYRE_ONE_OUT) {
+        return gyre_failed != 0u ? 1u : gyre_answers();
+    }
+    return GYRE_ONE_OUT && gyre_shared_answers[gyre_turn_at] == 0u ? 0u : gyre_max_sends;
+}
+
+/* Per invocation, after the handler: all that is to be published. The second half is seldom needed. */
+bool gyre_seal()
+{
+    gyre_note_own();
+    if (!GYRE_FORWARDS) {
+        gyre_seal_own();
+    }
+    bool whole = gyre_workgroup_is_whole();
+    uint unsent = gyre_shared_unsent[gyre_turn_at];
+    uint answers = gyre_shared_answers[gyre_turn_at];
+    if (GYRE_ONE_OUT && whole && (answers | unsent) != 0u) {
+        if (gyre_leads() && gyre_hand == GYRE_HAND_MESSAGE && unsent != 0u) {
+            gyre_close_up();
+        }
+        if (answers != 0u) {
+            gyre_seal_own();
+        }
+        whole = gyre_workgroup_is_whole();
+    }
+    return whole;
 }
 
 /* R2, as in gyre_publish(), by each invocation. */
 void gyre_publish_own()
 {
-    if (gyre_has && gyre_hand == GYRE_HAND_MESSAGE) {
+    if (gyre_has && gyre_hand == GYRE_HAND_MESSAGE && gyre_slots_each() != 0u) {
         gyre_store(gyre_answer_slots[gyre_output_slot].header.sequence, gyre_output_tail + 1u);
     }
 }
@@ -319,7 +390,7 @@ void gyre_publish_own()
  * can come between. (With links there is a loop, over what is written down by then and can be done again.) */
 void gyre_publish(uint done, uint answers)
 {
-    if (GYRE_ONE_OUT && done * gyre_fault != 0u) {
+    if (GYRE_ONE_OUT && !GYRE_EACH && done * gyre_fault != 0u) {
         gyre_write_failure(gyre_fault, 0u);
         if (!GYRE_CUTS) {
             gyre_fence();
@@ -336,7 +407,11 @@ void gyre_publish(uint done, uint answers)
     }
     gyre_store(gyre_status[gyre_group].line.output_tail, gyre_output_tail);
     if (GYRE_FORWARDS) {
-        gyre_publish_links(done * (gyre_failed != 0u ? 0u : gyre_entries));
+        if (GYRE_EACH && GYRE_ONE_OUT) {
+            gyre_publish_links(done != 0u ? gyre_sent_each() : 0u);
+        } else {
+            gyre_publish_links(done * (gyre_failed != 0u ? 0u : gyre_entries));
+        }
     }
     /* R3: gives the input slot back; pairs with A3 in engine/ring.c. Not before its answers are there, or the message looks
      * silent to a host that is watching. (Drivers that cut loops run on processors that keep the order, and take a fence of
@@ -373,7 +448,7 @@ void gyre_write_header(uint slot, uint sequence, uint flags)
         gyre_answer_slots[slot].header.id_high = from.id_high;
         gyre_answer_slots[slot].header.correlation_low = from.correlation_low;
         gyre_answer_slots[slot].header.correlation_high = from.correlation_high;
-        gyre_answer_slots[slot].header.position = gyre_number();
+        gyre_answer_slots[slot].header.position = GYRE_EACH ? gyre_own_number : gyre_number();
     }
     if (slot != gyre_output_slot) {
         gyre_answer_slots[slot].header.sequence = sequence;
@@ -401,23 +476,23 @@ uint gyre_answers()
 /* Ends what is in hand: all of it counts, or (the driver cut a loop) none of it. */
 bool gyre_finish()
 {
-    if (GYRE_EACH) {
-        gyre_seal_own();
-    }
-    bool whole = gyre_workgroup_is_whole();
+    bool whole = GYRE_EACH ? gyre_seal() : gyre_workgroup_is_whole();
     if (GYRE_REDOES && !whole) {
         return false;
     }
     if (GYRE_EACH) {
         gyre_publish_own();
     }
-    if (GYRE_ONE_OUT && gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
-        gyre_out_tail += gyre_entries; /* in every invocation */
+    /* In every invocation. */
+    if (GYRE_ONE_OUT && GYRE_EACH) {
+        gyre_out_tail += gyre_goes_on != 0u ? gyre_sent_each() : 0u;
+    } else if (GYRE_ONE_OUT && gyre_hand == GYRE_HAND_MESSAGE && gyre_failed == 0u) {
+        gyre_out_tail += gyre_entries;
     }
     if (gyre_leads()) {
         uint done = gyre_hand == GYRE_HAND_MESSAGE ? 1u : 0u;
         if (GYRE_EACH) {
-            gyre_publish(done * gyre_count, gyre_max_sends);
+            gyre_publish(done * gyre_count, gyre_slots_each());
         } else {
             gyre_publish(done, gyre_failed != 0u ? 1u : gyre_answers());
         }
@@ -466,19 +541,26 @@ void gyre_claim_more()
 {
     uvec4 ahead = (gyre_tails - gyre_input_head) * gyre_one(gyre_lane);
     uint there = ahead.x + ahead.y + ahead.z + ahead.w;
+    if (gyre_links != 0u) {
+        there = gyre_claim_more_linked(there);
+    }
     uint most = min(min(there, gyre_local_count), gyre_left);
     if (GYRE_LIVE && gyre_output_tail + most * gyre_max_sends - gyre_output_head > gyre_output_size) {
         gyre_output_head = gyre_load(gyre_control[gyre_group].reader.output_head); /* A4, as in gyre_has_room() */
     }
     uint room = (gyre_output_size - (gyre_output_tail - gyre_output_head)) / gyre_max_sends;
-    bool alone = (gyre_redo & GYRE_CLAIMED_BEGUN << gyre_lane) != 0u || gyre_links != 0u;
+    bool alone = (gyre_redo & GYRE_CLAIMED_BEGUN << gyre_lane) != 0u;
     gyre_count = alone ? 1u : min(most, room);
+    if (GYRE_FORWARDS && gyre_goes_on != 0u) {
+        gyre_room -= gyre_count - 1u; /* gyre_decide_linked() has seen to one */
+    }
 }
 
 /* They are in hand, should the residency end without a word. */
 void gyre_keep_begun()
 {
     gyre_lane_begun = max(gyre_lane_begun, gyre_one(gyre_lane) * gyre_count);
+    gyre_link_begun = gyre_lane == GYRE_LANE_LINK ? max(gyre_link_begun, gyre_count) : gyre_link_begun;
 }
 
 /* Per invocation: what is known of the messages of gyre_lane from residencies that were cut. */
@@ -487,16 +569,22 @@ void gyre_claim_each_again()
     uint begun = GYRE_CLAIMED_BEGUN << gyre_lane;
     uint first = GYRE_CLAIMED_FIRST << gyre_lane;
     gyre_claim_flags = 0u;
-    if ((gyre_redo & begun) != 0u) {
+    bool known = !GYRE_TAKES_LINKS || gyre_lane != GYRE_LANE_LINK || gyre_taken == gyre_begun;
+    if (known && (gyre_redo & begun) != 0u) {
         gyre_claim_flags = GYRE_FLAG_REDELIVERED | ((gyre_redo & first) != 0u ? GYRE_FLAG_CUT : 0u);
         gyre_redo &= ~first;
         gyre_redone += 1u;
     }
     if (gyre_may_be_dropped()) {
         uvec4 kept = gyre_lane_begun;
+        uint kept_link = gyre_link_begun;
+        if (gyre_lane == GYRE_LANE_LINK) {
+            gyre_begun = gyre_taken;
+        }
         gyre_keep_begun();
         gyre_record(gyre_redo | begun | (gyre_is_fresh() && gyre_count == 1u ? first : 0u));
         gyre_lane_begun = kept;
+        gyre_link_begun = kept_link;
     }
 }
 
@@ -648,6 +736,8 @@ void gyre_decide()
     if (GYRE_EACH) {
         gyre_claim_more();
         gyre_shared_failures = 0u;
+        gyre_shared_answers[gyre_turn_at ^ 1u] = 0u;
+        gyre_shared_unsent[gyre_turn_at ^ 1u] = 0u;
     }
     if (GYRE_REDOES && gyre_goes_on != 0u) {
         if (GYRE_EACH) {
@@ -667,22 +757,26 @@ void gyre_share_claims()
         gyre_shared_lane = gyre_lane;
         gyre_shared_head = gyre_head;
         gyre_shared_tail = gyre_output_tail;
+        gyre_shared_number = gyre_links != 0u ? gyre_number() : 0u;
     }
 }
 
 void gyre_take_own()
 {
+    gyre_turn_at ^= 1u;
     gyre_count = gyre_shared_count;
     gyre_has = gl_LocalInvocationIndex < gyre_count;
-    if (gyre_links != 0u && gl_LocalInvocationIndex == 0u) {
-        return; /* it has claimed itself */
-    }
     uint own = gyre_has ? gl_LocalInvocationIndex : 0u;
     gyre_lane = gyre_shared_lane;
     gyre_head = gyre_shared_head + own;
     gyre_output_tail = gyre_shared_tail + own * gyre_max_sends;
     gyre_output_slot = gyre_output_slot_of(gyre_output_tail);
-    if (gyre_links == 0u) {
+    gyre_own_number = gyre_shared_number + own;
+    gyre_own = own;
+    if (GYRE_TAKES_LINKS) {
+        bool one = GYRE_ONE_IN && gyre_from == GYRE_FROM_LINK; /* else there is but one, the leader's */
+        gyre_input_slot = one ? gyre_in_slots + (gyre_head & (gyre_in_size - 1u)) : gyre_input_slot;
+    } else {
         gyre_input_slot = gyre_slot_of(gyre_lane, gyre_head);
         if (GYRE_LIVE && gyre_goes_on != 0u && gyre_has && !gyre_is_whole()) {
             gyre_is_late = true;
@@ -1021,8 +1115,11 @@ void gyre_begin()
         if (GYRE_EACH) {
             gyre_shared_late = 0u;
             gyre_shared_failures = 0u;
+            gyre_shared_answers = uint[](0u, 0u);
+            gyre_shared_unsent = uint[](0u, 0u);
             uint begun[GYRE_LANES] = gyre_local[gyre_group].lane_begun;
             gyre_lane_begun = uvec4(begun[0], begun[1], begun[2], begun[3]);
+            gyre_link_begun = gyre_local[gyre_group].link_begun;
         }
         gyre_input_head =
             uvec4(gyre_status[gyre_group].line.input_head[0], gyre_status[gyre_group].line.input_head[1],
@@ -1075,6 +1172,8 @@ void gyre_refuse()
         gyre_failed = 1u;
         if (GYRE_EACH) {
             gyre_shared_failures = 1u;
+            gyre_shared_answers[gyre_turn_at] = 1u;
+            gyre_shared_unsent[gyre_turn_at] = 1u; /* all of one */
             gyre_publish_own();
         }
         gyre_publish(1u, 1u);

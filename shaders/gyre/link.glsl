@@ -25,6 +25,7 @@ shared uint gyre_shared_entries;
 shared uint gyre_shared_from;
 
 bool gyre_writes();
+uint gyre_answers();
 
 /* The same in every invocation. */
 uint gyre_entries = 0u;  /* in the journal, of the message in hand */
@@ -58,6 +59,8 @@ uint gyre_in_head = 0u;
 uint gyre_in_tail = 0u;
 bool gyre_in_cycle = false;
 bool gyre_out_cycle = false;
+
+uint gyre_own = 0u; /* per invocation: which of the messages in hand is this one's */
 
 gyre_Port gyre_port_at(uint port)
 {
@@ -106,7 +109,7 @@ void gyre_look_at_rooms()
         gyre_cycle_room = GYRE_PLENTY;
         return;
     }
-    if (gyre_room != 0u && gyre_cycle_room >= 2u) {
+    if (gyre_room >= (GYRE_EACH ? gyre_local_count : 1u) && gyre_cycle_room >= 2u) {
         return;
     }
     gyre_room = GYRE_PLENTY;
@@ -132,7 +135,8 @@ void gyre_look_at_rooms()
 /* Where GYRE_OUT lies: it has room for one more, or nothing is linked any more. */
 uint gyre_slot_for_out()
 {
-    return gyre_ports != 0u ? gyre_out_slots + (gyre_out_tail & (gyre_out_size - 1u)) : gyre_routes.scratch;
+    uint index = gyre_out_tail + (GYRE_EACH ? gyre_own : 0u);
+    return gyre_ports != 0u ? gyre_out_slots + (index & (gyre_out_size - 1u)) : gyre_routes.scratch;
 }
 
 /* Who copies a message: all of the workgroup, or the invocation whose it is. */
@@ -333,6 +337,52 @@ void gyre_publish_links(uint due)
     gyre_settle_journal(due);
 }
 
+/* ---- a message to each invocation ---- */
+
+/* How many more may be claimed at once, the first one included. Where what is sent goes through the journal, where host and
+ * link share the place of GYRE_IN, and in cycles they come one by one. */
+uint gyre_claim_more_linked(uint there)
+{
+    bool single = GYRE_FORWARDS && (!GYRE_ONE_OUT || gyre_ports == 0u || gyre_out_cycle);
+    single = single || (GYRE_TAKES_LINKS && (!GYRE_ONE_IN || gyre_in_cycle || gyre_lane != GYRE_LANE_LINK));
+    there = GYRE_TAKES_LINKS ? gyre_in_tail - gyre_in_head : there;
+    there = GYRE_FORWARDS ? min(there, gyre_room + 1u) : there; /* one has been claimed */
+    return single ? 1u : there;
+}
+
+/* Of the messages in hand, those that were sent on. */
+uint gyre_sent_each()
+{
+    return gyre_count - gyre_shared_unsent[gyre_turn_at];
+}
+
+uint gyre_out_slot_words(uint index)
+{
+    return (gyre_out_slots + (index & (gyre_out_size - 1u))) * gyre_output_stride;
+}
+
+void gyre_note_sent(bool sent)
+{
+    if (gyre_ports != 0u) {
+        gyre_arena[gyre_out_slot_words(gyre_out_tail + gyre_own)] = sent ? 1u : 0u;
+    }
+}
+
+/* The leader's: what was sent on lies in slots one behind the other. */
+void gyre_close_up()
+{
+    uint next = gyre_out_tail;
+    for (uint i = 0u; i < gyre_count && gyre_ports != 0u; ++i) {
+        uint from = gyre_out_slot_words(gyre_out_tail + i);
+        uint to = gyre_out_slot_words(next);
+        bool sent = gyre_arena[from] != 0u;
+        for (uint word = 1u; sent && to != from && word < 8u + gyre_output_words_count; ++word) {
+            gyre_arena[to + word] = gyre_arena[from + word];
+        }
+        next += sent ? 1u : 0u;
+    }
+}
+
 /* ---- receiving ---- */
 
 /* Is there something in the link to look at? */
@@ -385,7 +435,7 @@ void gyre_leave_source(uint done)
         gyre_store(gyre_mirror[gyre_routes.mirror_in + gyre_group * gyre_routes.mirror_stride + gyre_taken], gyre_head);
     }
     gyre_linked += done;
-    gyre_linked_failed += done * gyre_failed;
+    gyre_linked_failed += GYRE_EACH ? (done != 0u ? gyre_shared_failures : 0u) : done * gyre_failed;
 }
 
 /* What the host sent goes where the links are, for GYRE_IN is one place. */

@@ -276,7 +276,8 @@ struct gyre_LocalLine {
     gyre_word source;                 /* the link to look at next */
     gyre_word begun;                  /* the one whose head GYRE_CLAIMED_... speaks of */
     gyre_word lane_begun[GYRE_LANES]; /* as gyre_Exit.begun of the last residency */
-    gyre_word reserved[20];
+    gyre_word link_begun;             /* likewise, of the messages of the link `begun` */
+    gyre_word reserved[19];
 };
 GYRE_WIRE_SIZE(gyre_LocalLine, 128)
 

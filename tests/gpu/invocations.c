@@ -271,3 +271,202 @@ Test(invocations, one_that_is_cut_takes_no_other_with_it_live)
 {
     be_cut(RIG_LIVE);
 }
+
+/* ---- chains of kernels ---- */
+
+enum { STAGES = 3, CHAIN_MESSAGES = 3000, ACTIONS_BITS = 4 };
+enum { ON = 9, NOTHING, FAIL, TO_HOST, NO_PORT, WORK, TWICE }; /* up to ON: sent on as it is */
+
+/* What every stage is to do with a message stands in it. Those that are not sent on leave gaps
+ * among those that are. */
+static const char CHAIN_STRUCTS[] = "struct Step { uint tag; uint actions; uint path; };\n"
+                                    "#define GYRE_INPUT Step\n"
+                                    "#define GYRE_OUTPUT Step\n"
+                                    "#define GYRE_PER_INVOCATION\n";
+
+static const char CHAIN[] =
+    "layout(std430, set = 1, binding = 0) readonly buffer Me { uint number; };\n"
+    "void main() {\n"
+    "    while (gyre_receive()) {\n"
+    "        if (gyre_has_message()) {\n"
+    "            uint action = GYRE_IN.actions >> number * 4u & 15u;\n"
+    "            uint path = GYRE_IN.path;\n"
+    "            for (uint i = 0u; i < (action == 14u ? 2000u : 0u); ++i) {\n"
+    "                path = path * 5u + i;\n"
+    "            }\n"
+    "            GYRE_OUT.tag = GYRE_IN.tag;\n"
+    "            GYRE_OUT.actions = GYRE_IN.actions;\n"
+    "            GYRE_OUT.path = path * 4u + number + gyre_message_hops();\n"
+    "            if (action < 10u || action >= 14u) {\n"
+    "                gyre_send();\n"
+    "            }\n"
+    "            if (action == 11u) {\n"
+    "                gyre_fail(GYRE_IN.tag);\n"
+    "            }\n"
+    "            if (action == 12u) {\n"
+    "                gyre_send_to(GYRE_HOST);\n"
+    "            }\n"
+    "            if (action == 13u) {\n"
+    "                gyre_send_to(3u);\n"
+    "            }\n"
+    "            if (action == 15u) {\n"
+    "                gyre_send();\n"
+    "            }\n"
+    "        }\n"
+    "    }\n"
+    "}\n";
+
+struct step {
+    uint32_t tag;
+    uint32_t actions;
+    uint32_t path;
+};
+
+/* Where a message ends, and how. */
+struct end {
+    uint32_t stage;
+    gyre_result result;
+    bool silent;
+    uint32_t path;
+};
+
+static uint32_t actions_of(uint32_t tag)
+{
+    uint32_t actions = 0;
+    for (uint32_t stage = 0; stage < STAGES; ++stage) {
+        uint32_t drawn = scramble(tag * STAGES + stage);
+        uint32_t action = drawn % 8 == 0 ? drawn / 8 % 16 : drawn / 8 % (ON + 1);
+        actions |= action << stage * ACTIONS_BITS;
+    }
+    return actions;
+}
+
+static struct end end_of(uint32_t tag)
+{
+    uint32_t path = 1;
+    for (uint32_t stage = 0;; ++stage) {
+        uint32_t action = actions_of(tag) >> stage * ACTIONS_BITS & 15;
+        for (uint32_t i = 0; action == WORK && i < 2000; ++i) {
+            path = path * 5 + i;
+        }
+        path = path * 4 + stage + stage;
+        struct end end = {.stage = stage, .path = path};
+        end.silent = action == NOTHING;
+        end.result = action == FAIL      ? GYRE_ERROR_HANDLER
+                     : action == NO_PORT ? GYRE_ERROR_NO_ROUTE
+                     : action == TWICE   ? GYRE_ERROR_OVERSENT
+                                         : GYRE_OK;
+        bool ends = action == TO_HOST || end.silent || end.result != GYRE_OK;
+        if (ends || stage == STAGES - 1) {
+            return end;
+        }
+    }
+}
+
+static void *send_steps(void *argument)
+{
+    for (uint32_t i = 0; i < CHAIN_MESSAGES; ++i) {
+        struct step step = {i, actions_of(i), 1};
+        gyre_message message = {.data = &step, .size = sizeof step, .correlation = i};
+        if (gyre_send(argument, &message, PATIENCE) != GYRE_OK) {
+            return argument;
+        }
+    }
+    return NULL;
+}
+
+static void take_stage(gyre_kernel *kernel, uint32_t stage)
+{
+    for (uint32_t tag = 0; tag < CHAIN_MESSAGES; ++tag) {
+        struct end end = end_of(tag);
+        if (end.stage != stage || end.silent) {
+            continue;
+        }
+        struct step step;
+        gyre_reply reply = {.data = &step, .capacity = sizeof step};
+        ok(gyre_receive(kernel, &reply, PATIENCE));
+        cr_assert(reply.correlation == tag && reply.result == end.result,
+                  "stage %u, message %u: %llu, %s instead of %s", stage, tag,
+                  (unsigned long long)reply.correlation, gyre_result_name(reply.result),
+                  gyre_result_name(end.result));
+        cr_assert(end.result != GYRE_OK || (step.tag == tag && step.path == end.path),
+                  "stage %u, message %u: path %x, not %x", stage, tag, step.path, end.path);
+    }
+    gives(GYRE_ERROR_TERMINATED, gyre_try_receive(kernel, &(gyre_reply){0}));
+}
+
+static void check_stage_books(gyre_kernel *kernel, uint32_t stage)
+{
+    uint64_t came = 0;
+    uint64_t failed = 0;
+    uint64_t on = 0;
+    for (uint32_t tag = 0; tag < CHAIN_MESSAGES; ++tag) {
+        struct end end = end_of(tag);
+        came += end.stage >= stage;
+        on += end.stage > stage;
+        failed += end.stage == stage && end.result != GYRE_OK;
+    }
+    gyre_stats stats = flow_stats(kernel);
+    cr_assert(stats.accepted == came && stats.failed == failed &&
+                  stats.processed == came - failed && stats.forwarded == on && stats.corrupt == 0,
+              "stage %u: accepted %llu of %llu, failed %llu of %llu, forwarded %llu of %llu", stage,
+              (unsigned long long)stats.accepted, (unsigned long long)came,
+              (unsigned long long)stats.failed, (unsigned long long)failed,
+              (unsigned long long)stats.forwarded, (unsigned long long)on);
+}
+
+static void run_chain(struct rig *rig, uint32_t local_size, uint32_t slots,
+                      gyre_kernel_params params)
+{
+    static const char *const ids[STAGES] = {"0", "1", "2"};
+    gyre_kernel *stages[STAGES];
+    for (uint32_t i = 0; i < STAGES; ++i) {
+        gyre_binding me = {.set = 1, .binding = 0, .data = &i, .size = sizeof i};
+        params.id = ids[i];
+        params.glsl = rig_glsl(CHAIN_STRUCTS, local_size, CHAIN);
+        params.bindings = &me;
+        params.binding_count = 1;
+        params.output_queue_size = CHAIN_MESSAGES;
+        stages[i] = rig_launch(rig, params);
+        if (i > 0) {
+            ok(gyre_link(stages[i - 1], 0, stages[i], &(gyre_link_params){.slots = slots}));
+        }
+    }
+    ok(gyre_kernels_activate(stages, STAGES));
+    pthread_t thread;
+    cr_assert(pthread_create(&thread, NULL, send_steps, stages[0]) == 0);
+    void *trouble = NULL;
+    pthread_join(thread, &trouble);
+    cr_assert_null(trouble);
+    for (uint32_t i = 0; i < STAGES; ++i) {
+        ok(gyre_kernel_terminate(stages[i], GYRE_DRAIN, PATIENCE, NULL));
+    }
+    for (uint32_t i = 0; i < STAGES; ++i) {
+        check_stage_books(stages[i], i);
+    }
+    for (uint32_t i = 0; i < STAGES; ++i) {
+        take_stage(stages[i], i);
+    }
+}
+
+Test(invocations, chains_pass_on_what_was_sent_and_nothing_else)
+{
+    for (BOTH_MODES(mode)) {
+        static const struct {
+            uint32_t local_size;
+            uint32_t slots;
+            gyre_kernel_params params;
+        } variants[] = {
+            {1, 16, {.fuel = 7}},
+            {8, 4, {.first_index = UINT32_MAX - 100}},
+            {64, 256, {.window = 256}},
+            {12, 32, {.message_budget = 5, .chain = 1}},
+        };
+        for (size_t i = 0; i < LENGTH(variants); ++i) {
+            struct rig rig;
+            rig_open(&rig, mode);
+            run_chain(&rig, variants[i].local_size, variants[i].slots, variants[i].params);
+            rig_close(&rig);
+        }
+    }
+}
