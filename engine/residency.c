@@ -91,25 +91,28 @@ static uint32_t idle_polls(const struct gyre_kernel *kernel, bool contended)
 }
 
 /* From what a submission polled. Its time has that of its messages in it, whatever took the
- * processor away, and the relaunch if it is the host's, so the least one counts; if there was no
- * message, one above it a little. */
+ * processor away, and the relaunch if it is the host's: all of it is the most that its polls took.
+ * What one took is told by a submission that did nothing else, if it was long enough. */
 static void adapt_polls(struct gyre_kernel *kernel, const struct outcome *outcome, uint64_t took_ns)
 {
-    uint64_t relaunch_ns = kernel->carried.measured ? 0 : kernel->services.profile->relaunch_ns;
+    bool measured = kernel->carried.measured;
+    uint64_t relaunch_ns = measured ? 0 : kernel->services.profile->relaunch_ns;
     uint64_t polls = outcome->looks > outcome->messages ? outcome->looks - outcome->messages : 0;
     polls /= kernel->params.workgroups;
-    if (polls < POLLS_TO_JUDGE || took_ns < 2 * relaunch_ns) {
-        return; /* what is left of so short a time says nothing */
+    if (polls < POLLS_TO_JUDGE) {
+        return;
+    }
+    uint64_t most = took_ns * 1000 / polls;
+    most = most > POLL_LEAST_PS ? most : POLL_LEAST_PS;
+    if (outcome->messages || took_ns < 2 * relaunch_ns) {
+        kernel->poll_ps = most < kernel->poll_ps ? most : kernel->poll_ps;
+        return;
     }
     uint64_t each = (took_ns - relaunch_ns) * 1000 / polls;
     each = each > POLL_LEAST_PS ? each : POLL_LEAST_PS;
-    bool first = !kernel->poll_known && !outcome->messages;
-    kernel->poll_known = kernel->poll_known || first;
-    if (first || each < kernel->poll_ps) {
-        kernel->poll_ps = each;
-    } else if (!outcome->messages) {
-        kernel->poll_ps += (each - kernel->poll_ps) / 16;
-    }
+    uint64_t weight = !kernel->poll_known ? 1 : measured ? 2 : 8;
+    kernel->poll_ps = (kernel->poll_ps * (weight - 1) + each) / weight;
+    kernel->poll_known = true;
 }
 
 /* Messages of a workgroup that fit into its turn. */
