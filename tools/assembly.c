@@ -111,6 +111,7 @@ static enum command_exit launch(struct assembly *assembly, size_t index, gyre_ru
     params.visibility = asked->visibility;
     params.queue_size = asked->queue_size ? asked->queue_size : defaults->queue_size;
     params.window = defaults->window;
+    params.weight = asked->weight;
     params.backpressure = takes_lines ? defaults->backpressure : GYRE_BLOCK;
     params.report_all = takes_lines;
     gyre_result result = gyre_kernel_create(runtime, &params, &assembly->kernels[index]);

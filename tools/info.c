@@ -13,10 +13,10 @@ static const char doc[] =
     "What was measured decides how kernels run: `live visibility` is whether a "
     "running shader sees what the host writes meanwhile, per memory type; "
     "`loop limit` is after how many iterations the driver ends loops by "
-    "itself; `relaunch` is what one submission costs; `overlap` is whether two "
-    "dispatches run at the same time. It is kept in the cache directory "
+    "itself; `relaunch` is what one submission costs, and `quantum` follows from it; "
+    "`overlap` is whether two dispatches run at the same time. It is kept in the cache directory "
     "($XDG_CACHE_HOME/gyre or ~/.cache/gyre) for this device, driver and "
-    "machine, but for `relaunch`, which is measured each time.\n\n"
+    "machine, but for `relaunch` and so `quantum`, measured each time.\n\n"
     "With --json: {\"gyre\": version, \"devices\": [...], \"chosen\": index or "
     "null, \"profile\": {...} or null}.\n\n" COMMAND_EXIT_HELP;
 
@@ -102,11 +102,12 @@ static json_t *json_of_memory(const gyre_profile *profile)
 static json_t *json_of_profile(const gyre_profile *profile)
 {
     return json_pack(
-        "{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:f, s:I, s:b, s:I}", "live",
+        "{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:f, s:I, s:b, s:I}", "live",
         (int)profile->live, "memory_types", json_of_memory(profile), "memory_to_device",
         (json_int_t)profile->memory_to_device, "memory_to_host",
         (json_int_t)profile->memory_to_host, "relaunch_ns", (json_int_t)profile->relaunch_ns,
-        "loop_limit", (json_int_t)profile->loop_limit, "resident_workgroups",
+        "quantum_ns", (json_int_t)profile->quantum_ns, "loop_limit",
+        (json_int_t)profile->loop_limit, "resident_workgroups",
         (json_int_t)profile->resident_workgroups, "resident_at_least",
         (int)profile->resident_at_least, "overlap_queue", (int)profile->overlap_queue,
         "overlap_queues", (int)profile->overlap_queues, "overlap_families",
@@ -178,6 +179,8 @@ static void print_profile(const gyre_device_info *device, const gyre_profile *pr
            profile->live ? "yes: a running kernel sees new messages"
                          : "no: a kernel sees what was sent before it was submitted (strict)");
     printf("  relaunch              %s\n", command_duration(profile->relaunch_ns).text);
+    printf("  quantum               %s, the turn of a kernel while others wait\n",
+           command_duration(profile->quantum_ns).text);
     if (profile->loop_limit) {
         printf("  loop limit            %u iterations, then the driver ends all loops\n",
                profile->loop_limit);

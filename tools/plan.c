@@ -216,7 +216,8 @@ static bool read_file(const struct plan *plan, const char *where, const json_t *
 
 static bool read_kernel(const struct plan *plan, json_t *value, struct plan_kernel *kernel)
 {
-    static const char *const keys[] = {"file", "bind", "shards", "queue_size", "visibility", NULL};
+    static const char *const keys[] = {"file",   "bind",       "shards", "queue_size",
+                                       "weight", "visibility", NULL};
     static const char *const modes[] = {"auto", "strict", "live", NULL}; /* as the enum */
     const struct where here = member("kernels", kernel->name);
     unsigned visibility = GYRE_VISIBILITY_AUTO;
@@ -233,6 +234,7 @@ static bool read_kernel(const struct plan *plan, json_t *value, struct plan_kern
         read_binds(plan, here.text, value, kernel) &&
         read_number(plan, here.text, value, "shards", 1, MAX_NUMBER, &kernel->shards) &&
         read_number(plan, here.text, value, "queue_size", 1, MAX_NUMBER, &kernel->queue_size) &&
+        read_number(plan, here.text, value, "weight", 1, GYRE_WEIGHT_MAX, &kernel->weight) &&
         read_word(plan, here.text, value, "visibility", modes, &visibility);
     kernel->visibility = (gyre_visibility)visibility;
     return good;

@@ -25,6 +25,7 @@ struct plan_kernel {
     size_t bind_count;
     uint32_t shards; /* 0: not given; as the following */
     uint32_t queue_size;
+    uint32_t weight;
     gyre_visibility visibility;
     bool answers; /* its answers are printed */
 };

@@ -44,7 +44,7 @@ static const char doc[] =
     "A pipeline, with all that can be said (files are looked for next to it):\n\n"
     "  {\"kernels\": {\"blur\": {\"file\": \"blur.comp\", \"shards\": 4,\n"
     "                        \"bind\": {\"Weights\": \"weights.f32\"},\n"
-    "                        \"queue_size\": 256, \"visibility\": \"live\"},\n"
+    "                        \"queue_size\": 256, \"weight\": 2, \"visibility\": \"live\"},\n"
     "               \"edges\": \"edges.comp\", \"a\": \"a.comp\", \"b\": \"b.comp\"},\n"
     "   \"links\": [{\"from\": \"blur\", \"to\": \"edges\"},\n"
     "             {\"from\": \"edges\", \"port\": 1, \"to\": [\"a\", \"b\"],\n"

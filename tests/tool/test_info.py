@@ -24,6 +24,7 @@ class Info(ToolTest):
         self.assertTrue(info["devices"][info["chosen"]]["usable"])
         profile = info["profile"]
         self.assertGreater(profile["relaunch_ns"], 0)
+        self.assertGreater(profile["quantum_ns"], profile["relaunch_ns"])
         self.assertGreaterEqual(profile["resident_workgroups"], 1)
         for key in ("memory_to_device", "memory_to_host"):
             self.assertTrue(profile["memory_types"][profile[key]]["probed"])
@@ -58,7 +59,7 @@ class Info(ToolTest):
         kept = self.info(env=self.environment())["profile"]
         self.assertEqual(kept["cached"], measured["live"])
         if kept["cached"]:
-            for key in set(kept) - {"relaunch_ns", "probe_ns", "cached"}:
+            for key in set(kept) - {"relaunch_ns", "quantum_ns", "probe_ns", "cached"}:
                 self.assertEqual(kept[key], measured[key], key)
             self.assertIn("--probe", self.gyre("info", env=self.environment()).stdout)
         again = self.info("--probe", env=self.environment())["profile"]
