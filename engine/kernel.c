@@ -58,6 +58,7 @@ static gyre_result check_params(const struct log *log, const gyre_kernel_params 
         {are_types(params), "types must be at most 64, from 0 to 0xfffe, each once and of a size"},
         {params->visibility >= GYRE_VISIBILITY_AUTO && params->visibility <= GYRE_VISIBILITY_LIVE,
          "no such visibility"},
+        {params->wait >= GYRE_WAIT_DEFAULT && params->wait <= GYRE_WAIT_FRUGAL, "no such wait"},
         {params->window <= 1u << 24 && params->output_window <= 1u << 24,
          "a window is at most 2^24 slots"},
         {!params->binding_count || params->bindings, "bindings is missing"},
@@ -189,6 +190,7 @@ gyre_result kernel_create(const struct kernel_services *services, const gyre_ker
     }
     made->params.id = made->id;
     set_defaults(&made->params);
+    made->params.wait = params->wait ? params->wait : services->wait;
     *kernel = made;
     return GYRE_OK;
 }

@@ -104,7 +104,8 @@ struct kernel_services {
     VkSemaphore go;
     uint64_t bound_ns;
     gyre_visibility visibility;
-    bool blind; /* what the host writes is held back until the next submission */
+    gyre_wait wait; /* not DEFAULT */
+    bool blind;     /* what the host writes is held back until the next submission */
     atomic_uint_fast64_t *next_id;
 };
 

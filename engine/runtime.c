@@ -28,6 +28,7 @@ struct gyre_runtime {
     struct ticks_scale ticks;
     VkSemaphore go; /* signalled by the host only */
     gyre_visibility visibility;
+    gyre_wait wait;
     bool blind; /* GYRE_RUNTIME_BLIND */
     const gyre_compiler *compiler;
     uint64_t bound_ns;
@@ -75,6 +76,9 @@ static gyre_result check_params(const struct log *log, const gyre_runtime_params
     }
     if (params->visibility < GYRE_VISIBILITY_AUTO || params->visibility > GYRE_VISIBILITY_LIVE) {
         return log_fail(log, GYRE_ERROR_INVALID, "no such visibility");
+    }
+    if (params->wait < GYRE_WAIT_DEFAULT || params->wait > GYRE_WAIT_FRUGAL) {
+        return log_fail(log, GYRE_ERROR_INVALID, "no such wait");
     }
     if (params->compiler && params->compiler->version != 1) {
         return log_fail(log, GYRE_ERROR_INVALID,
@@ -170,6 +174,7 @@ gyre_result gyre_runtime_create(const gyre_runtime_params *params, gyre_runtime 
     }
     made->log = log;
     made->visibility = params->visibility;
+    made->wait = params->wait ? params->wait : GYRE_WAIT_BALANCED;
     made->compiler = params->compiler;
     made->bound_ns = params->submission_bound_ns ? params->submission_bound_ns : BOUND_NS;
     made->destroy_timeout_ns = params->destroy_timeout_ns ? params->destroy_timeout_ns
@@ -320,6 +325,7 @@ gyre_result gyre_kernel_create(gyre_runtime *runtime, const gyre_kernel_params *
         .go = runtime->go,
         .bound_ns = runtime->bound_ns,
         .visibility = runtime->visibility,
+        .wait = runtime->wait,
         .blind = runtime->blind,
         .next_id = &runtime->next_id,
     };

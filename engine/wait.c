@@ -10,11 +10,21 @@
 #include "kernel.h"
 #include "shared.h"
 
-/* The watcher spins, then lets others have the processor, then sleeps in slices. */
-#define SPIN_NS 20000u
-#define YIELD_NS 200000u
-#define SLICE_NS 100000u
 #define LOOKS_TO_A_CLOCK 32u /* reading it takes longer than looking */
+
+/* The watcher spins, then lets others have the processor, then sleeps for a slice; then all that
+ * again. */
+struct manner {
+    uint64_t spin_ns;  /* since it began to look */
+    uint64_t yield_ns; /* likewise; 0: it looks once */
+    uint64_t slice_ns; /* 0: it does not sleep */
+};
+
+static const struct manner manners[] = {
+    [GYRE_WAIT_BALANCED] = {.spin_ns = 20000, .yield_ns = 200000, .slice_ns = 100000},
+    [GYRE_WAIT_LATENCY] = {.spin_ns = 200000, .yield_ns = 200000},
+    [GYRE_WAIT_FRUGAL] = {.slice_ns = 200000},
+};
 
 void kernel_wake(struct gyre_kernel *kernel)
 {
@@ -83,6 +93,10 @@ static bool watch_moved(const struct gyre_kernel *kernel, const struct watch *wa
 /* Without the lock, for a while. */
 static void spin(struct gyre_kernel *kernel, const struct watch *watch, uint64_t deadline)
 {
+    const struct manner *manner = &manners[kernel->params.wait];
+    if (!manner->yield_ns) {
+        return;
+    }
     uint64_t begun = 0;
     for (uint32_t looks = 1; !watch_moved(kernel, watch); ++looks) {
         base_pause();
@@ -91,10 +105,10 @@ static void spin(struct gyre_kernel *kernel, const struct watch *watch, uint64_t
         }
         uint64_t now = base_now_ns();
         begun = begun ? begun : now;
-        if (now >= deadline || now - begun >= YIELD_NS) {
+        if (now >= deadline || now - begun >= manner->yield_ns) {
             break;
         }
-        if (now - begun >= SPIN_NS) {
+        if (now - begun >= manner->spin_ns) {
             sched_yield();
         }
     }
@@ -150,8 +164,9 @@ static bool watch_once(struct gyre_kernel *kernel, struct awaiter *awaiter, uint
     pthread_mutex_lock(&kernel->lock);
     bool moved = watch_moved(kernel, &watch);
     bool ended = awaiter && !awaiter->entry;
-    if (!moved && !ended && kernel->in_flight) {
-        uint64_t slice = base_now_ns() + SLICE_NS;
+    uint64_t slice_ns = manners[kernel->params.wait].slice_ns;
+    if (!moved && !ended && kernel->in_flight && slice_ns) {
+        uint64_t slice = base_now_ns() + slice_ns;
         sleep_until(kernel, awaiter, slice < moment ? slice : moment);
     }
     kernel->watched = false;

@@ -136,6 +136,7 @@ typedef struct gyre_kernel_params {
     void *drop_user;
 
     gyre_visibility visibility; /* AUTO: the runtime's */
+    gyre_wait wait;             /* DEFAULT: the runtime's */
 
     uint32_t workgroups; /* 0: 1; each message goes to the one with the least to do */
 

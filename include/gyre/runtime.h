@@ -26,6 +26,25 @@ typedef enum gyre_visibility {
         2, /* asked for; refused with GYRE_ERROR_UNSUPPORTED where the probe says no */
 } gyre_visibility;
 
+/* How a call waits while its kernel's submission is in flight in LIVE: one call of a kernel looks
+ * at what the device has written, the others sleep until they are woken. With nothing in flight,
+ * and in STRICT, every call sleeps. */
+typedef enum gyre_wait {
+    GYRE_WAIT_DEFAULT = 0, /* of a kernel: the runtime's; of the runtime: BALANCED */
+
+    /* Spins for 20 us, lets others have the processor between its looks until 200 us have passed,
+     * then sleeps for 100 us; and so on. */
+    GYRE_WAIT_BALANCED,
+
+    /* Spins as long as the submission is in flight, for as long as the call may wait: the answer is
+     * seen soonest, and a processor is busy until then. */
+    GYRE_WAIT_LATENCY,
+
+    /* Does not spin: looks and sleeps for 200 us, and so on. What comes meanwhile is seen up to
+     * that much later, and by the end of the submission at the latest. */
+    GYRE_WAIT_FRUGAL,
+} gyre_wait;
+
 /* Bits of gyre_runtime_params.flags. */
 typedef enum gyre_runtime_flags {
     GYRE_RUNTIME_PROBE = 1, /* measure the device again, whatever is kept of it, and keep that */
@@ -47,6 +66,7 @@ typedef struct gyre_runtime_params {
     const char *device;
 
     gyre_visibility visibility;
+    gyre_wait wait;
 
     /* For kernels given as GLSL: gyre_compiler_shaderc() of the library gyre-compiler. NULL: SPIR-V
      * only. */

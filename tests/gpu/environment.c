@@ -278,6 +278,10 @@ Test(environment, parameters_of_a_runtime_that_cannot_be_are_refused)
     gives(GYRE_ERROR_INVALID, open_and_close(params));
     cr_assert(strstr(log_text, "visibility"), "%s", log_text);
     params = logging();
+    params.wait = (gyre_wait)4;
+    gives(GYRE_ERROR_INVALID, open_and_close(params));
+    cr_assert(strstr(log_text, "wait"), "%s", log_text);
+    params = logging();
     params.compiler = &other;
     gives(GYRE_ERROR_INVALID, open_and_close(params));
     cr_assert(strstr(log_text, "another version"), "%s", log_text);

@@ -82,6 +82,8 @@ Test(errors, parameters_that_cannot_be_are_refused_at_creation)
         not_created(&rig,
                     (gyre_kernel_params){.id = "a", .glsl = glsl, .visibility = (gyre_visibility)7},
                     "visibility");
+        not_created(&rig, (gyre_kernel_params){.id = "a", .glsl = glsl, .wait = (gyre_wait)4},
+                    "wait");
         not_created(&rig, (gyre_kernel_params){.id = "a", .glsl = glsl, .window = UINT32_MAX},
                     "window");
         not_created(&rig,

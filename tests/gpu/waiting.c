@@ -3,6 +3,7 @@
 #include "counting.h"
 
 #include <stdatomic.h>
+#include <time.h>
 
 #define CAPACITY 4u
 
@@ -355,5 +356,88 @@ Test(waiting, a_flooded_kernel_and_a_quiet_one_both_make_progress)
         pthread_join(flood.receiver, NULL);
         cr_assert(atomic_load(&flood.errors) == 0);
         rig_close(&rig);
+    }
+}
+
+/* ---- gyre_wait ---- */
+
+#define SLOW_MESSAGES 200u
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * S + (uint64_t)time.tv_nsec;
+}
+
+/* The processor's time that a request takes which waits behind many others. */
+static uint64_t cost_of_waiting(struct rig *rig, gyre_wait wait)
+{
+    gyre_kernel_params params = counting_params("worker");
+    params.wait = wait;
+    params.window = 2 * SLOW_MESSAGES;
+    gyre_kernel *kernel = rig_active(rig, params);
+    counting_send(kernel, 0, SLOW_MESSAGES, COUNTING_SLOW);
+    struct counting_request request = {.value = SLOW_MESSAGES};
+    struct counting_response response;
+    gyre_reply reply = {.data = &response, .capacity = sizeof response};
+    uint64_t before = thread_cpu_ns();
+    ok(gyre_request(kernel, &(gyre_message){.data = &request, .size = sizeof request}, &reply,
+                    PATIENCE));
+    uint64_t took = thread_cpu_ns() - before;
+    cr_assert(reply.result == GYRE_OK && response.order == SLOW_MESSAGES + 1);
+    counting_expect_many(kernel, 0, SLOW_MESSAGES);
+    gyre_kernel_destroy(kernel);
+    return took;
+}
+
+Test(waiting, a_frugal_call_leaves_the_processor_to_others)
+{
+    struct rig rig;
+    rig_open(&rig, RIG_LIVE);
+    uint64_t latency = cost_of_waiting(&rig, GYRE_WAIT_LATENCY);
+    uint64_t frugal = cost_of_waiting(&rig, GYRE_WAIT_FRUGAL);
+    cr_assert(frugal * 3 < latency, "%llu us, with LATENCY %llu us",
+              (unsigned long long)frugal / 1000, (unsigned long long)latency / 1000);
+    rig_close(&rig);
+}
+
+static void *terminate_soon(void *argument)
+{
+    counting_sleep(50 * MS);
+    return gyre_kernel_terminate(argument, GYRE_DROP, PATIENCE, NULL) == GYRE_OK ? NULL : argument;
+}
+
+/* Whatever the way of waiting: a call ends by its timeout, and by terminate. */
+Test(waiting, every_way_of_waiting_ends)
+{
+    for (gyre_wait wait = GYRE_WAIT_DEFAULT; wait <= GYRE_WAIT_FRUGAL; ++wait) {
+        for (BOTH_MODES(mode)) {
+            struct rig rig;
+            rig_open(&rig, mode);
+            gyre_kernel_params params = counting_params("worker");
+            params.wait = wait;
+            params.idle_ns = 5 * MS;
+            gyre_kernel *kernel = rig_active(&rig, params);
+            counting_send(kernel, 0, 1, 0);
+            counting_expect(kernel, 0, 1);
+            gyre_reply reply = {0};
+            uint64_t began = rig_now_ns();
+            gives(GYRE_ERROR_TIMEOUT, gyre_receive(kernel, &reply, 20 * MS));
+            cr_assert(rig_now_ns() - began >= 20 * MS);
+            counting_send(kernel, 1, 40, COUNTING_SLOW);
+            counting_expect(kernel, 1, 2);
+            pthread_t thread;
+            cr_assert(pthread_create(&thread, NULL, terminate_soon, kernel) == 0);
+            gyre_result result;
+            do {
+                result = gyre_receive(kernel, &reply, GYRE_FOREVER);
+            } while (result == GYRE_OK);
+            gives(GYRE_ERROR_TERMINATED, result);
+            void *trouble = NULL;
+            pthread_join(thread, &trouble);
+            cr_assert_null(trouble);
+            rig_close(&rig);
+        }
     }
 }
