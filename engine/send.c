@@ -129,8 +129,9 @@ static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *mes
                              uint64_t expires, struct patience *patience)
 {
     for (;;) {
-        gyre_result result = may_send(kernel);
-        if (result != GYRE_OK || has_room(kernel)) {
+        bool room = has_room(kernel);
+        gyre_result result = may_send(kernel); /* what made room may have ended the kernel */
+        if (result != GYRE_OK || room) {
             return result;
         }
         if (kernel->params.backpressure == GYRE_DROP_OLDEST) {

@@ -159,6 +159,37 @@ Test(failures, terminate_the_kernel_if_asked_to)
     }
 }
 
+/* A sender that makes room by collecting may be the one that finds out. */
+Test(failures, that_terminate_take_no_message_after_the_end)
+{
+    for (BOTH_MODES(mode)) {
+        struct rig rig;
+        rig_open(&rig, mode);
+        for (uint32_t round = 0; round < 30; ++round) {
+            gyre_kernel_params params = tasks_params("brittle");
+            params.on_failure = GYRE_TERMINATE;
+            params.queue_size = 2;
+            params.window = 1;
+            params.output_queue_size = 64;
+            gyre_kernel *kernel = rig_active(&rig, params);
+            gyre_result result = GYRE_OK;
+            for (uint32_t i = 0; result == GYRE_OK; ++i) {
+                struct task task = {.fail = i == 5 + round % 7 ? 1 : 0};
+                gyre_message message = task_message(&task);
+                result = gyre_send(kernel, &message, PATIENCE);
+            }
+            cr_assert(result == GYRE_ERROR_TERMINATED || result == GYRE_ERROR_STATE, "%s",
+                      gyre_result_name(result));
+            ok(gyre_kernel_terminate(kernel, GYRE_DROP, PATIENCE, NULL));
+            gyre_stats stats = flow_stats(kernel);
+            cr_assert(books_balance(&stats) && stats.staged == 0 && stats.window == 0, "%s",
+                      books_text(&stats));
+            gyre_kernel_destroy(kernel);
+        }
+        rig_close(&rig);
+    }
+}
+
 Test(failures, that_terminate_wake_who_waits)
 {
     for (BOTH_MODES(mode)) {
