@@ -99,7 +99,7 @@ static gyre_result make_room(struct gyre_kernel *kernel, const struct staging_en
     return GYRE_OK;
 }
 
-/* ---- one answer ---- */
+/* ---- answers that somebody waits for ---- */
 
 static uint32_t flags_of(const struct staging_entry *entry, const struct ring_message *message)
 {
@@ -107,6 +107,54 @@ static uint32_t flags_of(const struct staging_entry *entry, const struct ring_me
     uint32_t flags = seen & GYRE_FLAG_REDELIVERED ? GYRE_REPLY_REDELIVERED : 0;
     return flags | (entry->type == GYRE_TYPE_TICK ? GYRE_REPLY_TICK : 0);
 }
+
+/* Whether an answer to `entry` may go to the reader past the queue: it is empty, and as all in the
+ * window have one priority nothing more urgent can have arrived. By links anything can. */
+static gyre_reply *next_reply(struct gyre_kernel *kernel, uint32_t size)
+{
+    struct reader *reader = kernel->reader;
+    if (!reader || reader->taken == reader->count || kernel->answers.count > 0 ||
+        kernel->priorities > 1 || kernel->links & GYRE_LINKS_IN) {
+        return NULL;
+    }
+    gyre_reply *reply = &reader->replies[reader->taken];
+    return !reply->data || size <= reply->capacity ? reply : NULL;
+}
+
+/* False: it is to be queued. */
+static bool hand_over(struct gyre_kernel *kernel, const struct staging_entry *entry,
+                      gyre_result result, const struct ring_message *message, const void *payload)
+{
+    uint32_t size = result == GYRE_OK ? kernel->build.program.info.output.data_size : 0;
+    gyre_reply *reply = next_reply(kernel, size);
+    if (!reply) {
+        return false;
+    }
+    if (reply->data) {
+        memcpy(reply->data, payload, size);
+    }
+    reply->size = size;
+    reply->result = result;
+    reply->code = result == GYRE_OK ? 0 : code_of(message);
+    reply->id = entry->id;
+    reply->correlation = entry->correlation;
+    reply->priority = entry->priority;
+    reply->flags = flags_of(entry, message) | (message->last ? GYRE_REPLY_LAST : 0);
+    kernel->reader->taken += 1;
+    kernel->stats.received += 1;
+    return true;
+}
+
+/* Its reader has enough: the rest may stay where it is until the next call, or the end of the
+ * submission, unless somebody waits for what comes of collecting it. */
+static bool is_enough(const struct gyre_kernel *kernel)
+{
+    const struct reader *reader = kernel->reader;
+    return reader && kernel->in_flight && reader->count > 1 && reader->taken == reader->count &&
+           !kernel->waiters && !kernel->awaited;
+}
+
+/* ---- one answer ---- */
 
 static void answer_request(struct gyre_kernel *kernel, struct staging_entry *entry,
                            gyre_result result, const struct ring_message *message,
@@ -168,7 +216,8 @@ static void deliver(struct gyre_kernel *kernel, struct staging_entry *entry,
     entry->answers += 1;
     if (entry->awaited) {
         answer_request(kernel, entry, result, message, result == GYRE_OK ? payload : NULL);
-    } else if (result == GYRE_OK || !kernel->params.dead_letters) {
+    } else if ((result == GYRE_OK || !kernel->params.dead_letters) &&
+               !hand_over(kernel, entry, result, message, payload)) {
         gyre_result room = make_room(kernel, entry);
         if (room == GYRE_OK) {
             queue_answer(kernel, entry, result, message, payload);
@@ -240,10 +289,26 @@ static bool take(struct gyre_kernel *kernel, struct group *group, enum ring_peek
     return entry != NULL;
 }
 
-/* False when something is left: the answers are full, or a slot has not come after its tail. */
+/* The slots that have been read go back to the device many at a time: a store to a line that it
+ * looks at costs both sides. */
+#define SLOTS_AT_ONCE 64u
+
+static void skip(struct ring_output *ring)
+{
+    ring_output_skip(ring);
+    if (ring->head % SLOTS_AT_ONCE == 0) {
+        ring_output_give_back(ring);
+    }
+}
+
+/* False when something is left: the reader has enough, the answers are full, or a slot has not come
+ * after its tail. */
 static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
 {
     while (kernel->fault == GYRE_OK) {
+        if (is_enough(kernel)) {
+            return false;
+        }
         struct ring_message message;
         const void *payload = NULL;
         enum ring_peek peeked =
@@ -262,7 +327,7 @@ static bool collect_answers(struct gyre_kernel *kernel, struct group *group)
             return false;
         }
         take(kernel, group, peeked, &message, payload);
-        ring_output_release(&group->output);
+        skip(&group->output);
     }
     return true;
 }
@@ -275,12 +340,42 @@ static uint64_t between(const struct gyre_kernel *kernel, uint64_t from, uint64_
     return to > from ? ticks_to_ns(kernel->services.ticks, to - from) : 0;
 }
 
+/* So many acknowledgements have one time, if they come in one go. */
+#define ACKNOWLEDGED_AT_ONCE 16u
+
+static void count_times(struct gyre_kernel *kernel)
+{
+    struct tally *tally = &kernel->tally;
+    if (tally->count) {
+        histogram_add_many(&kernel->queueing, between(kernel, tally->added, tally->placed),
+                           tally->count);
+        histogram_add_many(&kernel->processing, between(kernel, tally->placed, tally->now),
+                           tally->count);
+    }
+    tally->count = 0;
+}
+
+static void note_times(struct gyre_kernel *kernel, const struct staging_entry *entry)
+{
+    struct tally *tally = &kernel->tally;
+    bool late = tally->until_clock == 0;
+    if (late || entry->added != tally->added || entry->placed != tally->placed) {
+        count_times(kernel);
+        tally->added = entry->added;
+        tally->placed = entry->placed;
+    }
+    if (late) {
+        tally->now = ticks_now(kernel->services.ticks);
+        tally->until_clock = ACKNOWLEDGED_AT_ONCE;
+    }
+    tally->until_clock -= 1;
+    tally->count += 1;
+}
+
 /* One message is done: its answers, if any, have been delivered. */
 static void acknowledge(struct gyre_kernel *kernel, struct staging_entry *entry)
 {
-    uint64_t now = ticks_now(kernel->services.ticks);
-    histogram_add(&kernel->queueing, between(kernel, entry->added, entry->placed));
-    histogram_add(&kernel->processing, between(kernel, entry->placed, now));
+    note_times(kernel, entry);
     bool failed = entry->result != GYRE_OK;
     kernel->stats.processed += !failed;
     kernel->stats.failed += failed;
@@ -307,6 +402,7 @@ static void acknowledge_until(struct gyre_kernel *kernel, struct group *group, u
         struct staging_entry *entry = *slot;
         *slot = NULL;
         group->acknowledged[lane] += 1;
+        window_count_out(kernel, entry);
         acknowledge(kernel, entry);
     }
     if ((int32_t)(end - ring->head) > 0) {
@@ -322,7 +418,7 @@ static bool collect_early(struct gyre_kernel *kernel, struct group *group)
     struct ring_message message;
     const void *payload = NULL;
     bool found = false;
-    while (!are_held(kernel) && kernel->fault == GYRE_OK) {
+    while (!are_held(kernel) && !is_enough(kernel) && kernel->fault == GYRE_OK) {
         enum ring_peek peeked = ring_output_peek_early(&group->output, &message, &payload);
         if (peeked == RING_EMPTY) {
             break;
@@ -330,7 +426,7 @@ static bool collect_early(struct gyre_kernel *kernel, struct group *group)
         if (take(kernel, group, peeked, &message, payload)) {
             acknowledge_until(kernel, group, message.lane, message.position + 1);
         }
-        ring_output_release(&group->output);
+        skip(&group->output);
         found = true;
     }
     return found;
@@ -365,11 +461,19 @@ void answers_collect(struct gyre_kernel *kernel)
         return; /* STRICT: nothing is read while a submission may write */
     }
     uint64_t before = kernel->answers.count;
+    uint32_t taken = kernel->reader ? kernel->reader->taken : 0;
     kernel->held = false;
+    kernel->tally.until_clock = 0;
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
-        collect_group(kernel, &kernel->build.groups[i]);
+        struct group *group = &kernel->build.groups[i];
+        uint32_t head = group->output.head;
+        collect_group(kernel, group);
+        if (group->output.head != head) {
+            ring_output_give_back(&group->output);
+        }
     }
-    if (kernel->answers.count != before) {
+    count_times(kernel);
+    if (kernel->answers.count != before || (kernel->reader && kernel->reader->taken != taken)) {
         kernel_wake(kernel);
     }
 }

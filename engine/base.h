@@ -57,4 +57,16 @@ bool base_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadl
 /* A thread that takes no signals: those are the application's. */
 bool base_thread_start(pthread_t *thread, void *(*run)(void *), void *argument);
 
+/* Soon to be written, and maybe another processor's now. */
+static inline void base_fetch_to_write(void *line)
+{
+#if defined(__x86_64__)
+    /* The builtin asks for a copy to read, unless told of the processor; so it would be fetched
+     * twice. */
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));
+#else
+    __builtin_prefetch(line, 1);
+#endif
+}
+
 #endif

@@ -148,6 +148,7 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
             .size = build->input_slots,
             .tail = first,
             .head = first,
+            .published = first,
             .write_combined = memory_is_write_combined(kernel->services.device,
                                                        kernel->services.profile->memory_to_device),
             .tail_word = &group->host->input_tail[lane],

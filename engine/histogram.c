@@ -27,11 +27,16 @@ static uint64_t last_of(uint32_t number)
 
 void histogram_add(struct histogram *histogram, uint64_t ns)
 {
+    histogram_add_many(histogram, ns, 1);
+}
+
+void histogram_add_many(struct histogram *histogram, uint64_t ns, uint32_t count)
+{
     const bool least = (histogram->count == 0) | (ns < histogram->min);
     histogram->min = least ? ns : histogram->min;
     histogram->max = ns > histogram->max ? ns : histogram->max;
-    histogram->count += 1;
-    histogram->counts[class_of(ns)] += 1;
+    histogram->count += count;
+    histogram->counts[class_of(ns)] += count;
 }
 
 /* Which time, the shortest being 1, is the quantile. A product that only rounding has put above a

@@ -30,6 +30,9 @@ struct histogram {
 /* O(1), no jumps. */
 void histogram_add(struct histogram *histogram, uint64_t ns);
 
+/* That time `count` times, 1 or more. */
+void histogram_add_many(struct histogram *histogram, uint64_t ns, uint32_t count);
+
 /* The longest time of the class in which that part (0 to 1) of all times is reached, within
  * [min, max]; 0 if there is none. */
 uint64_t histogram_at(const struct histogram *histogram, double quantile);

@@ -148,6 +148,23 @@ struct awaiters {
     struct awaiter *last;
 };
 
+/* A call that takes answers. One that reads several lets them be put into its replies directly. */
+struct reader {
+    gyre_reply *replies;
+    uint32_t count;
+    uint32_t taken;
+};
+
+/* Messages that were accepted, handed over and acknowledged together: their times are counted at
+ * once. */
+struct tally {
+    uint64_t added; /* in ticks, as the others */
+    uint64_t placed;
+    uint64_t now;
+    uint32_t count;
+    uint32_t until_clock; /* acknowledgements before it is read again */
+};
+
 struct gyre_kernel {
     struct gyre_kernel *next; /* the runtime's list; its lock */
     struct gyre_runtime *runtime;
@@ -177,7 +194,11 @@ struct gyre_kernel {
     struct staging staging;
     struct staging_entry *fresh; /* accepted in this call; its `added` is not set yet */
     uint64_t fresh_deadline;     /* of what was accepted in this call; 0: none */
+    uint32_t of_priority[STAGING_PRIORITIES]; /* messages in the window */
+    uint32_t priorities;                      /* how many of these are not 0 */
     struct staging answers;
+    struct reader *reader; /* who takes answers past the queue; NULL: nobody */
+    struct tally tally;
     bool held;                        /* answers is full: the rest waits in the output rings */
     struct awaiters waiting;          /* requests */
     struct awaiters ended;            /* those of gyre_request_begin() that are to be called */
@@ -324,6 +345,23 @@ void window_fill(struct gyre_kernel *kernel);
 
 /* Lock held: a message just accepted, past an empty staging. False: it is to be staged. */
 bool window_place(struct gyre_kernel *kernel, struct staging_entry *entry);
+
+/* Lock held throughout, nothing else done: messages just accepted, into the window as long as
+ * nothing is staged before them and they fit. False from window_put(): it and those after it are to
+ * be staged. The device hears of them, all at once, in window_close(). */
+struct window_batch {
+    uint64_t now; /* in ticks: when it was opened */
+    bool open;
+    bool any;
+    struct group *only; /* NULL: there are several to choose from */
+};
+struct window_batch window_open(struct gyre_kernel *kernel);
+bool window_put(struct gyre_kernel *kernel, struct window_batch *batch,
+                struct staging_entry *entry);
+void window_close(struct gyre_kernel *kernel, const struct window_batch *batch);
+
+/* Lock held: it leaves the window. */
+void window_count_out(struct gyre_kernel *kernel, const struct staging_entry *entry);
 
 /* Lock held, nothing in flight: what the device has not acknowledged is staged again, in its order.
  */

@@ -27,15 +27,21 @@ static gyre_result hand_over(struct gyre_kernel *kernel, struct staging_entry *e
     return GYRE_OK;
 }
 
-/* The next answer, or why there is none now. EMPTY: there may be one later. */
-static gyre_result take(struct gyre_kernel *kernel, gyre_reply *reply)
+/* The next answer, or several, or why there is none now. EMPTY: there may be one later. */
+static gyre_result take(struct gyre_kernel *kernel, struct reader *reader)
 {
+    uint32_t before = reader->taken;
     if (kernel->answers.count == 0 || kernel->held) {
         kernel_turn(kernel);
     }
+    if (reader->taken > before) {
+        return GYRE_OK;
+    }
     struct staging_entry *entry = staging_peek(&kernel->answers);
     if (entry) {
-        return hand_over(kernel, entry, reply);
+        gyre_result result = hand_over(kernel, entry, &reader->replies[reader->taken]);
+        reader->taken += result == GYRE_OK;
+        return result;
     }
     if (kernel->state == GYRE_TERMINATED) {
         return GYRE_ERROR_TERMINATED;
@@ -45,12 +51,13 @@ static gyre_result take(struct gyre_kernel *kernel, gyre_reply *reply)
 }
 
 /* The first answer, waited for. */
-static gyre_result await(struct gyre_kernel *kernel, gyre_reply *reply, struct patience *patience)
+static gyre_result await(struct gyre_kernel *kernel, struct reader *reader,
+                         struct patience *patience)
 {
-    gyre_result result = take(kernel, reply);
+    gyre_result result = take(kernel, reader);
     while (result == GYRE_ERROR_EMPTY && !patience->never) {
         bool in_time = kernel_wait(kernel, NULL, patience_deadline(patience));
-        result = take(kernel, reply);
+        result = reader->taken > 0 ? GYRE_OK : take(kernel, reader);
         if (result == GYRE_ERROR_EMPTY && !in_time) {
             result = GYRE_ERROR_TIMEOUT;
         }
@@ -61,20 +68,20 @@ static gyre_result await(struct gyre_kernel *kernel, gyre_reply *reply, struct p
 gyre_result receive_answers(struct gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
                             struct patience patience, uint32_t *received)
 {
-    uint32_t taken = 0;
+    struct reader reader = {.replies = replies, .count = count};
     pthread_mutex_lock(&kernel->lock);
     gyre_result result = kernel_allows(kernel, LIFECYCLE_RECEIVE);
+    bool alone = !kernel->reader;
+    kernel->reader = alone ? &reader : kernel->reader;
     if (result == GYRE_OK && count > 0) {
-        result = await(kernel, &replies[0], &patience);
-        taken = result == GYRE_OK;
+        result = await(kernel, &reader, &patience);
     }
-    while (taken > 0 && taken < count && take(kernel, &replies[taken]) == GYRE_OK) {
-        taken += 1;
-    }
+    while (reader.taken > 0 && reader.taken < count && take(kernel, &reader) == GYRE_OK) {}
+    kernel->reader = alone ? NULL : kernel->reader;
     if (patience.deadline) {
         kernel_pass_watch(kernel);
     }
     pthread_mutex_unlock(&kernel->lock);
-    *received = taken;
+    *received = reader.taken;
     return result;
 }

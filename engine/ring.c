@@ -11,6 +11,8 @@ static struct gyre_Header *header_at(unsigned char *slots, size_t stride, uint32
     return (struct gyre_Header *)(void *)(slots + (size_t)(index & (size - 1)) * stride);
 }
 
+#define AHEAD 16u /* slots */
+
 bool ring_input_refresh(struct ring_input *ring, bool settled)
 {
     /* A3: the slots before it are ours again; pairs with R3 in shaders/gyre/kernel.glsl. */
@@ -30,6 +32,8 @@ void ring_input_write(struct ring_input *ring, const struct ring_message *messag
 {
     struct gyre_Header *header = header_at(ring->slots, ring->stride, ring->size, ring->tail);
     ASSERT(ring_input_room(ring) > 0);
+    /* The device had it last. Where it is written soon, it is on its way by then. */
+    base_fetch_to_write(header_at(ring->slots, ring->stride, ring->size, ring->tail + AHEAD));
     memcpy(header + 1, payload, size);
     header->info = message->type | message->priority << GYRE_INFO_PRIORITY_SHIFT |
                    message->flags << GYRE_INFO_FLAGS_SHIFT;
@@ -54,6 +58,7 @@ void ring_input_publish(struct ring_input *ring)
     }
     /* R1 as well: the device looks at slots below the tail only. */
     shared_store_release(ring->tail_word, ring->tail);
+    ring->published = ring->tail;
 }
 
 void ring_input_withdraw(struct ring_input *ring)
@@ -65,6 +70,7 @@ void ring_input_withdraw(struct ring_input *ring)
      * looking. */
     shared_store_relaxed(&header->sequence, ring->tail);
     shared_store_relaxed(ring->tail_word, ring->tail);
+    ring->published = ring->tail;
 }
 
 static uint32_t lane_of(uint32_t info)
@@ -174,10 +180,15 @@ enum ring_peek ring_output_peek_early(struct ring_output *ring, struct ring_mess
     return checked;
 }
 
-void ring_output_release(struct ring_output *ring)
+void ring_output_give_back(struct ring_output *ring)
 {
-    ring->head += 1;
-    /* R4: the slot may be overwritten; pairs with A4, gyre_has_room() in shaders/gyre/kernel.glsl.
+    /* R4: the slots may be overwritten; pairs with A4, gyre_has_room() in shaders/gyre/kernel.glsl.
      */
     shared_store_release(ring->head_word, ring->head);
+}
+
+void ring_output_release(struct ring_output *ring)
+{
+    ring_output_skip(ring);
+    ring_output_give_back(ring);
 }

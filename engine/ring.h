@@ -40,9 +40,10 @@ struct ring_message {
 struct ring_input {
     unsigned char *slots;
     size_t stride;
-    uint32_t size; /* slots, a power of two */
-    uint32_t tail; /* next to write; ours, published by ring_input_publish */
-    uint32_t head; /* the device's, as last seen */
+    uint32_t size;      /* slots, a power of two */
+    uint32_t tail;      /* next to write; ours, published by ring_input_publish */
+    uint32_t head;      /* the device's, as last seen */
+    uint32_t published; /* the tail that the device knows */
     bool write_combined;
     uint32_t *tail_word;       /* gyre_HostLine.input_tail[lane] */
     const uint32_t *head_word; /* gyre_StatusLine.input_head[lane] */
@@ -82,6 +83,11 @@ void ring_input_write(struct ring_input *ring, const struct ring_message *messag
 /* What has been written is the device's from now on. */
 void ring_input_publish(struct ring_input *ring);
 
+static inline bool ring_input_is_published(const struct ring_input *ring)
+{
+    return ring->published == ring->tail;
+}
+
 /* Takes back the last slot that the device has not consumed: allowed only while no submission is in
  * flight, and when there is one (tail != head). */
 void ring_input_withdraw(struct ring_input *ring);
@@ -105,7 +111,16 @@ enum ring_peek ring_output_peek_early(struct ring_output *ring, struct ring_mess
 /* The word that ring_output_peek_early() looks at: head + 1 once the answer is there. */
 const uint32_t *ring_output_sequence(const struct ring_output *ring);
 
-/* Gives the oldest slot back to the device. */
+/* The oldest slot has been read. It is the device's again with ring_output_give_back(), as are all
+ * read before: one store for many. */
+static inline void ring_output_skip(struct ring_output *ring)
+{
+    ring->head += 1;
+}
+
+void ring_output_give_back(struct ring_output *ring);
+
+/* Both. */
 void ring_output_release(struct ring_output *ring);
 
 #endif

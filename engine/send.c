@@ -38,6 +38,18 @@ static gyre_result check_size(const struct gyre_kernel *kernel, const gyre_messa
                     least);
 }
 
+/* Whether check_message() would pass it; says nothing. */
+static bool is_right(const struct gyre_kernel *kernel, const gyre_message *message)
+{
+    const struct spirv_slots *input = &kernel->build.program.info.input;
+    const gyre_message_type *type = find_type(kernel, message->type);
+    uint32_t least = type ? type->size : input->data_size;
+    uint32_t most = type ? type->size : input->padded_size;
+    bool known = kernel->params.type_count ? type != NULL : message->type == 0;
+    return known && message->data && message->size >= least && message->size <= most &&
+           message->priority < STAGING_PRIORITIES;
+}
+
 static gyre_result check_message(struct gyre_kernel *kernel, const gyre_message *message)
 {
     gyre_result result = GYRE_OK;
@@ -179,6 +191,19 @@ void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct
     }
 }
 
+/* All but its deadline. */
+static void fill(const struct gyre_kernel *kernel, struct staging_entry *entry,
+                 const gyre_message *message)
+{
+    uint32_t size = kernel->build.program.info.input.data_size;
+    entry->correlation = message->correlation;
+    entry->priority = message->priority;
+    entry->type = message->type;
+    entry->extra = message->key;
+    entry->size = message->size < size ? (uint32_t)message->size : size;
+    memcpy(entry->payload, message->data, entry->size);
+}
+
 static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message, uint64_t expires,
                          struct awaiter *awaiter)
 {
@@ -187,15 +212,8 @@ static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message
         return log_fail(kernel->services.log, GYRE_ERROR_NO_MEMORY,
                         "kernel %s: no memory to stage a message", kernel->id);
     }
-    const struct spirv_slots *input = &kernel->build.program.info.input;
-    entry->correlation = message->correlation;
+    fill(kernel, entry, message);
     entry->deadline = expires;
-    entry->priority = message->priority;
-    entry->type = message->type;
-    entry->extra = message->key;
-    entry->size = (uint32_t)message->size < input->data_size ? (uint32_t)message->size
-                                                             : input->data_size;
-    memcpy(entry->payload, message->data, entry->size);
     send_accept(kernel, entry, awaiter);
     kernel->fresh_deadline = expires;
     if (message->id) {
@@ -249,6 +267,69 @@ void send_on(struct gyre_kernel *kernel)
     kernel_pass_watch(kernel);
 }
 
+/* ---- batches ---- */
+
+static bool is_like(const gyre_message *message, const gyre_message *first)
+{
+    return message->data && message->size == first->size && message->type == first->type &&
+           message->priority < STAGING_PRIORITIES && !message->deadline_ns;
+}
+
+/* With an id of its own. False: no memory. */
+static bool accept(struct gyre_kernel *kernel, struct window_batch *batch,
+                   const gyre_message *message, uint64_t id)
+{
+    struct staging_entry *entry = staging_new(&kernel->staging);
+    if (!entry) {
+        return false;
+    }
+    fill(kernel, entry, message);
+    entry->id = id;
+    entry->added = batch->now;
+    if (!window_put(kernel, batch, entry)) {
+        staging_add(&kernel->staging, entry);
+    }
+    if (message->id) {
+        *message->id = id;
+    }
+    return true;
+}
+
+/* Ids are taken by lots, for other kernels take some as well. Those left over are nobody's. */
+#define LOT 64u
+
+static uint64_t take_ids(struct gyre_kernel *kernel, uint32_t most)
+{
+    return atomic_fetch_add(kernel->services.next_id, most < LOT ? most : LOT);
+}
+
+/* Those from the first on that need nothing but room, and have it; how many. What is left begins
+ * with one for send_stage(). */
+static uint32_t accept_run(struct gyre_kernel *kernel, const gyre_message *messages, uint32_t count)
+{
+    if (may_send(kernel) != GYRE_OK || !is_right(kernel, messages) || messages->deadline_ns) {
+        return 0;
+    }
+    stamp(kernel);
+    uint64_t id = 0;
+    struct window_batch batch = window_open(kernel);
+    uint32_t accepted = 0;
+    while (accepted < count && is_like(&messages[accepted], messages) &&
+           !staging_is_full(&kernel->staging)) {
+        id = accepted % LOT ? id + 1 : take_ids(kernel, count - accepted);
+        if (!accept(kernel, &batch, &messages[accepted], id)) {
+            break;
+        }
+        accepted += 1;
+    }
+    window_close(kernel, &batch);
+    kernel->stats.accepted += accepted;
+    if (accepted && kernel->params.tick_ns) {
+        kernel->quiet_since = base_now_ns();
+    }
+    return accepted;
+}
+
 gyre_result send_messages(struct gyre_kernel *kernel, const gyre_message *messages, uint32_t count,
                           struct patience patience, uint32_t *sent)
 {
@@ -256,8 +337,11 @@ gyre_result send_messages(struct gyre_kernel *kernel, const gyre_message *messag
     uint32_t staged = 0;
     pthread_mutex_lock(&kernel->lock);
     while (staged < count && result == GYRE_OK) {
-        result = send_stage(kernel, &messages[staged], NULL, &patience);
-        staged += result == GYRE_OK;
+        staged += count > 1 ? accept_run(kernel, &messages[staged], count - staged) : 0;
+        if (staged < count) {
+            result = send_stage(kernel, &messages[staged], NULL, &patience);
+            staged += result == GYRE_OK;
+        }
     }
     if (staged > 0) {
         send_on(kernel);

@@ -62,6 +62,16 @@ static bool grow(struct staging *staging)
     return true;
 }
 
+/* The one that comes next: much else has been in the cache since it was used. */
+static void fetch(struct staging_entry *entry)
+{
+    if (entry) {
+        base_fetch_to_write(entry);
+        base_fetch_to_write((char *)entry + 64);
+        base_fetch_to_write((char *)entry + 128);
+    }
+}
+
 struct staging_entry *staging_new(struct staging *staging)
 {
     if (!staging->spare && !grow(staging)) {
@@ -69,6 +79,7 @@ struct staging_entry *staging_new(struct staging *staging)
     }
     struct staging_entry *entry = staging->spare;
     staging->spare = entry->next;
+    fetch(staging->spare);
     *entry = (struct staging_entry){.payload = entry->payload};
     return entry;
 }

@@ -75,11 +75,27 @@ static struct group *choose_group(struct gyre_kernel *kernel, uint32_t lane, uin
     return best;
 }
 
-static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane,
-                  struct staging_entry *entry)
+/* ---- what answers may come ---- */
+
+static void count_in(struct gyre_kernel *kernel, const struct staging_entry *entry)
+{
+    kernel->priorities += kernel->of_priority[entry->priority]++ == 0;
+}
+
+void window_count_out(struct gyre_kernel *kernel, const struct staging_entry *entry)
+{
+    kernel->priorities -= --kernel->of_priority[entry->priority] == 0;
+}
+
+/* ---- into the window ---- */
+
+/* Not for the device to see before publish(). */
+static void put(struct gyre_kernel *kernel, struct group *group, uint32_t lane,
+                struct staging_entry *entry)
 {
     struct ring_input *ring = &group->input[lane];
     group->window[lane][ring->tail & (ring->size - 1)] = entry;
+    count_in(kernel, entry);
     ring_input_write(ring,
                      &(struct ring_message){
                          .id = entry->id,
@@ -90,14 +106,27 @@ static void place(struct gyre_kernel *kernel, struct group *group, uint32_t lane
                          .extra = entry->extra,
                      },
                      entry->payload, entry->size);
-    ring_input_publish(ring);
+}
+
+static void publish(struct gyre_kernel *kernel, struct group *group, uint32_t lane)
+{
+    ring_input_publish(&group->input[lane]);
     if (kernel->in_flight && kernel->live && !kernel->placed_in) {
         residency_note_placed(kernel, group);
     }
-    entry->placed = ticks_now(kernel->services.ticks);
-    if (entry == kernel->fresh) {
-        entry->added = entry->placed;
-        kernel->fresh = NULL;
+}
+
+/* What lies behind the tails as last published, the most urgent lane first: the device may look in
+ * between. */
+static void publish_all(struct gyre_kernel *kernel)
+{
+    for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
+        struct group *group = &kernel->build.groups[i];
+        for (uint32_t lane = GYRE_LANES; lane-- > 0;) {
+            if (!ring_input_is_published(&group->input[lane])) {
+                publish(kernel, group, lane);
+            }
+        }
     }
 }
 
@@ -109,11 +138,56 @@ bool window_place(struct gyre_kernel *kernel, struct staging_entry *entry)
     }
     uint32_t lane = ring_lane(entry->priority);
     struct group *group = choose_group(kernel, lane, entry->extra);
-    if (group) {
-        entry->counted = entry->priority;
-        place(kernel, group, lane, entry);
+    if (!group) {
+        return false;
     }
-    return group != NULL;
+    entry->counted = entry->priority;
+    put(kernel, group, lane, entry);
+    publish(kernel, group, lane);
+    entry->placed = ticks_now(kernel->services.ticks);
+    if (entry == kernel->fresh) {
+        entry->added = entry->placed;
+        kernel->fresh = NULL;
+    }
+    return true;
+}
+
+struct window_batch window_open(struct gyre_kernel *kernel)
+{
+    struct window_batch batch = {.now = ticks_now(kernel->services.ticks)};
+    batch.open = kernel->staging.count == 0 && kernel_runs(kernel);
+    batch.only = kernel->params.workgroups == 1 && batch.open ? &kernel->build.groups[0] : NULL;
+    return batch;
+}
+
+bool window_put(struct gyre_kernel *kernel, struct window_batch *batch, struct staging_entry *entry)
+{
+    if (!batch->open) {
+        return false;
+    }
+    uint32_t lane = ring_lane(entry->priority);
+    struct group *group = batch->only;
+    if (!group) {
+        group = choose_group(kernel, lane, entry->extra);
+    } else if (window_in_lane(group, lane) >= group->input[lane].size) {
+        group = NULL;
+    }
+    if (!group) {
+        batch->open = false; /* what follows is staged behind it */
+        return false;
+    }
+    entry->counted = entry->priority;
+    entry->placed = batch->now;
+    put(kernel, group, lane, entry);
+    batch->any = true;
+    return true;
+}
+
+void window_close(struct gyre_kernel *kernel, const struct window_batch *batch)
+{
+    if (batch->any) {
+        publish_all(kernel);
+    }
 }
 
 /* The next one to hand over. */
@@ -130,6 +204,17 @@ static struct staging_entry *next(struct gyre_kernel *kernel)
     return entry;
 }
 
+/* The time of all that is handed over now; and if the newest message had none yet, of that one. */
+static uint64_t fresh_now(struct gyre_kernel *kernel)
+{
+    uint64_t now = ticks_now(kernel->services.ticks);
+    if (kernel->fresh) {
+        kernel->fresh->added = now;
+        kernel->fresh = NULL;
+    }
+    return now;
+}
+
 void window_fill(struct gyre_kernel *kernel)
 {
     if (!kernel_runs(kernel)) {
@@ -137,6 +222,7 @@ void window_fill(struct gyre_kernel *kernel)
     }
     send_expire(kernel);
     bool moved = false;
+    uint64_t now = 0;
     for (;;) {
         struct staging_entry *entry = next(kernel);
         uint32_t lane = entry ? ring_lane(entry->counted) : 0;
@@ -145,10 +231,13 @@ void window_fill(struct gyre_kernel *kernel)
             break;
         }
         staging_remove(&kernel->staging, entry);
-        place(kernel, group, lane, entry);
+        now = now ? now : fresh_now(kernel);
+        entry->placed = now;
+        put(kernel, group, lane, entry);
         moved = true;
     }
     if (moved) {
+        publish_all(kernel);
         kernel_wake(kernel);
     }
 }
@@ -194,6 +283,7 @@ static struct staging_entry *withdraw_all(struct gyre_kernel *kernel)
         while (ring->tail != ring->head) {
             ring_input_withdraw(ring);
             struct staging_entry **slot = &group->window[lane][ring->tail & (ring->size - 1)];
+            window_count_out(kernel, *slot);
             sort_in(bins, *slot);
             *slot = NULL;
         }
