@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base.h"
+#include "bench_compare.h"
+#include "bench_quick.h"
 #include "bench_result.h"
 
 static const char doc[] =
@@ -32,10 +34,11 @@ static const char doc[] =
     "\"p99_ns\", \"p999_ns\", \"p50_spread_ns\", \"rate_per_s\", \"rate_spread_per_s\", "
     "\"p50_of_floor\", \"p50_of_dispatch\" or \"rate_of_batched\"}]}, where `verified` counts the "
     "answers that were checked and right, and a spread is the middle half of the rounds.\n\n"
-    "Exit codes: 0 every answer came and was right; 1 one was wrong or missing; 2 usage; 3 no "
-    "usable device.";
+    "With --compare A.json B.json nothing is measured: the two runs are put side by side.\n\n"
+    "Exit codes: 0 every answer came and was right; 1 one was wrong or missing, or with --quick a "
+    "ratio lies outside its bounds; 2 usage, or a file that cannot be read; 3 no usable device.";
 
-enum { ROUNDS = 15 };
+enum { ROUNDS = 15, QUICK_ROUNDS = 20 };
 
 static const struct bench_family *const families[] = {
     &bench_threads,  &bench_dispatch, &bench_roundtrip, &bench_streams,   &bench_wake,
@@ -43,7 +46,7 @@ static const struct bench_family *const families[] = {
 };
 enum { CHOSEN_MAX = 16 };
 
-enum { KEY_ALL = 256 };
+enum { KEY_ALL = 256, KEY_QUICK, KEY_COMPARE };
 
 static const struct argp_option options_table[] = {
     {.name = "json", .key = 'j', .doc = "One JSON object on stdout"},
@@ -52,6 +55,13 @@ static const struct argp_option options_table[] = {
      .arg = "NAME",
      .doc = "Only this case; may be given several times"},
     {.name = "all", .key = KEY_ALL, .doc = "All cases; takes minutes"},
+    {.name = "quick",
+     .key = KEY_QUICK,
+     .doc = "A few cases in some 20 seconds; fails if their ratios are far from usual"},
+    {.name = "compare",
+     .key = KEY_COMPARE,
+     .arg = "A.json B.json",
+     .doc = "Show two runs' JSON side by side"},
     {.name = "rounds", .key = 'r', .arg = "N", .doc = "Turns of each case, 15 by default"},
     {0},
 };
@@ -60,9 +70,11 @@ struct options {
     struct command_common common;
     bool json;
     bool all;
+    bool quick;
+    const char *compare[2];
     const char *chosen[CHOSEN_MAX]; /* names; none: all but those on demand */
     size_t chosen_count;
-    uint32_t rounds;
+    uint32_t rounds; /* 0: not said */
 };
 
 static bool is_case(const char *name)
@@ -99,6 +111,26 @@ static uint32_t read_rounds(const char *argument, const struct argp_state *state
     return (uint32_t)rounds;
 }
 
+static void take_argument(struct options *options, const char *argument,
+                          const struct argp_state *state)
+{
+    if (!options->compare[0] || options->compare[1]) {
+        argp_error(state, "unexpected argument '%s'", argument);
+    }
+    options->compare[1] = argument;
+}
+
+static void check(const struct options *options, const struct argp_state *state)
+{
+    if (options->compare[0] && !options->compare[1]) {
+        argp_error(state, "--compare takes two files");
+    }
+    if ((options->quick && options->all) ||
+        ((options->quick || options->all) && options->chosen_count > 0)) {
+        argp_error(state, "--quick, --all and --case exclude each other");
+    }
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
@@ -118,8 +150,17 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'r':
         options->rounds = read_rounds(argument, state);
         return 0;
+    case KEY_QUICK:
+        options->quick = true;
+        return 0;
+    case KEY_COMPARE:
+        options->compare[0] = argument;
+        return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "unexpected argument '%s'", argument);
+        take_argument(options, argument, state);
+        return 0;
+    case ARGP_KEY_END:
+        check(options, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -130,8 +171,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static bool is_chosen(const struct options *options, const struct bench_case *bench)
 {
-    if (options->all) {
-        return true;
+    if (options->all || options->quick) {
+        return options->all || bench->flags & BENCH_QUICK;
     }
     if (options->chosen_count == 0) {
         return !(bench->flags & BENCH_ON_DEMAND);
@@ -209,8 +250,11 @@ static enum command_exit open_cases(struct bench_run *run, const struct options 
     return code;
 }
 
-static enum command_exit run_rounds(struct bench_run *run, uint32_t rounds)
+static enum command_exit run_rounds(struct bench_run *run, const struct options *options)
 {
+    const uint32_t rounds = options->rounds  ? options->rounds
+                            : options->quick ? QUICK_ROUNDS
+                                             : ROUNDS;
     for (uint32_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < run->count; i++) {
             if (!run->records[i].skipped && !bench_record_round(&run->records[i])) {
@@ -247,30 +291,40 @@ static void close_run(struct bench_run *run)
     free(run->records);
 }
 
-int command_bench(int argc, char **argv)
+static enum command_exit measure(const struct options *options)
 {
-    static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
-    static const struct argp argp = {options_table, parse, "", doc, children, NULL, NULL};
-    struct options options = {.rounds = ROUNDS};
     struct bench_run run = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
-    prepare(&run.setup, &options);
-
-    bool printed = true;
-    enum command_exit code = open_cases(&run, &options);
+    prepare(&run.setup, options);
+    enum command_exit code = open_cases(&run, options);
     if (code == COMMAND_OK) {
-        code = run_rounds(&run, options.rounds);
+        code = run_rounds(&run, options);
     }
+    bool printed = true;
     if (code == COMMAND_OK) {
         code = verdict(&run);
-        if (options.json) {
+        if (options->json) {
             printed = bench_print_json(&run);
         } else {
             bench_print_text(&run);
         }
+        if (options->quick && !bench_is_within_bounds(&run)) {
+            code = COMMAND_FAILED;
+        }
     }
     close_run(&run);
-    if (fflush(stdout) != 0 || !printed) {
+    return printed ? code : COMMAND_FAILED;
+}
+
+int command_bench(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {options_table, parse, "", doc, children, NULL, NULL};
+    struct options options = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    const enum command_exit code = options.compare[0]
+                                       ? bench_compare(options.compare[0], options.compare[1])
+                                       : measure(&options);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
         command_say("cannot write to stdout");
         return COMMAND_FAILED;
     }

@@ -53,7 +53,7 @@ struct bench_spread bench_p50_ratio(const struct bench_record *record,
 struct bench_spread bench_rate_ratio(const struct bench_record *record,
                                      const struct bench_record *other);
 
-/* False: said on stderr. */
+/* False: it could not be written. */
 bool bench_print_json(const struct bench_run *run);
 void bench_print_text(const struct bench_run *run);
 

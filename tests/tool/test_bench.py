@@ -1,7 +1,7 @@
 """gyre bench: what it prints. How fast things are is not for a test on a shared machine to say."""
 import json
 
-from support import OK, USAGE, ToolTest, main
+from support import FAILED, OK, USAGE, ToolTest, main
 
 SINGLE = ["line", "floor", "dispatch", "roundtrip-1", "roundtrip-32", "wake"]
 STREAMS = ["dispatch-batched", "stream-16B", "stream-64B", "stream-4KiB", "priority"]
@@ -87,6 +87,15 @@ class Bench(ToolTest):
                         "payload 65536", "batch 1", "batch 1024", "dispatched 1024", "1 producer", "4 producers"):
             self.assertIn(variant, variants)
 
+    def test_quick(self):
+        """Whatever the ratios are: that they are outside their bounds is said, and else it is no failure."""
+        result = self.gyre("bench", "--quick", "--json", "--rounds=2")
+        names = [case["name"] for case in json.loads(result.stdout)["cases"]]
+        self.assertLess(len(names), 10)
+        for name in ("line", "floor", "dispatch", "roundtrip-1", "stream-64B", "wake"):
+            self.assertIn(name, names)
+        self.assert_exit(result, FAILED if "and should be at" in result.stderr else OK)
+
     def test_one_case(self):
         for name in CASES:
             with self.subTest(name):
@@ -101,6 +110,74 @@ class Bench(ToolTest):
             self.assertIn("\n" + name + " ", result.stdout)
         for line in result.stdout.splitlines()[1:]:
             self.assertLessEqual(len(line), 110)
+
+
+class Compare(ToolTest):
+    """With files that are made up."""
+
+    def file(self, name, *cases, device={"name": "one card", "driver": "one driver"}):
+        return self.write(name, json.dumps({"gyre": "0.1.0", "date": "today", "device": device, "cases": cases}))
+
+    def case(self, name, p50, rate, variant=None, spread=0.1):
+        return {"name": name, "variant": variant, "p50_ns": p50, "rate_per_s": rate,
+                "p50_spread_ns": [p50 * (1 - spread), p50 * (1 + spread)],
+                "rate_spread_per_s": [rate * (1 - spread), rate * (1 + spread)]}
+
+    def compare(self, a, b):
+        return self.gyre("bench", "--compare", a, b)
+
+    def test_ratios_and_spreads(self):
+        a = self.file("a.json", self.case("wake", 1000, 500), self.case("stream", 100, 40, "batch"),
+                      self.case("old", 1, 1))
+        b = self.file("b.json", self.case("stream", 105, 10, "batch"), self.case("stream", 7, 7, "single"),
+                      self.case("wake", 4000, 520), device={"name": "other card", "driver": "d"})
+        result = self.compare(a, b)
+        self.assert_exit(result, OK)
+        lines = {line[:30].strip(): line[30:].split() for line in result.stdout.splitlines()}
+        self.assertEqual(lines["wake"], ["1", "us", "4", "us", "4x", "apart", "500", "520", "1.04x", "overlap"])
+        self.assertEqual(lines["stream batch"],
+                         ["100", "ns", "105", "ns", "1.05x", "overlap", "40", "10", "0.25x", "apart"])
+        self.assertEqual(lines["old"], ["only", "in", "A"])
+        self.assertEqual(lines["stream single"], ["only", "in", "B"])
+        self.assertIn("one card (one driver)", result.stdout)
+        self.assertIn("other card (d)", result.stdout)
+        for line in result.stdout.splitlines()[2:]:
+            self.assertLessEqual(len(line), 110)
+
+    def test_a_run_without_spreads_can_be_compared(self):
+        one = {"name": "wake", "p50_ns": 10, "rate_per_s": 20}
+        result = self.compare(self.file("a.json", one), self.file("b.json", self.case("wake", 20, 20), device=None))
+        self.assert_exit(result, OK)
+        self.assertIn(["wake", "10", "ns", "20", "ns", "2x", "-", "20", "20", "1x", "-"],
+                      [line.split() for line in result.stdout.splitlines()])
+
+    def test_what_the_benchmark_writes_can_be_compared(self):
+        result = self.gyre("bench", "--json", "--rounds=2", "--case=line", "--case=floor")
+        self.assert_exit(result, OK)
+        path = self.write("run.json", result.stdout)
+        result = self.compare(path, path)
+        self.assert_exit(result, OK)
+        lines = [line for line in result.stdout.splitlines() if line.startswith(("line ", "floor "))]
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertEqual(line.count("1x overlap"), 2)
+
+    def test_files_that_are_something_else(self):
+        good = self.file("good.json", self.case("wake", 1, 1))
+        for text, words in (("", "not the JSON"), ("[]", "not the JSON"), ('{"gyre": "1"}', '"cases"'),
+                            ('{"cases": []}', '"gyre"'), ('{"gyre": "1", "cases": [{"name": "a"}]}', "a case without"),
+                            ('{"gyre": "1", "cases": []}', "no case in common"),
+                            ('{"gyre": "1", "cases": [{"name": "a", "p50_ns": 0, "rate_per_s": 1}]}', "a case without")):
+            bad = self.write("bad.json", text)
+            for pair in ((good, bad), (bad, good)):
+                with self.subTest(text, pair=pair):
+                    result = self.compare(*pair)
+                    self.assert_exit(result, USAGE)
+                    self.assertIn(words, result.stderr)
+        self.assert_exit(self.compare(good, str(self.folder / "none.json")), USAGE)
+        self.assert_exit(self.gyre("bench", "--compare", good), USAGE)
+        self.assert_exit(self.gyre("bench", "--quick", "--all"), USAGE)
+        self.assert_exit(self.compare(good, good), OK)
 
 
 if __name__ == "__main__":
