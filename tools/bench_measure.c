@@ -48,11 +48,6 @@ static int compare_times(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-void bench_sort_times(uint64_t *times, size_t count)
-{
-    qsort(times, count, sizeof *times, compare_times);
-}
-
 /* ---- a round ---- */
 
 /* One message there and its answer back. */
@@ -94,12 +89,11 @@ static bool exchange_many(struct bench_record *record, uint64_t deadline, uint32
 /* Messages of a stream until the deadline and at least until one of them has been timed. */
 static bool stream(struct bench_record *record, uint64_t deadline)
 {
-    const size_t first = record->tally.count;
     bool done = true;
     do {
         done = record->bench->ops->stream(record->state, &record->tally, deadline);
         deadline = base_now_ns() + WARM_UP_NS;
-    } while (done && record->tally.count == first);
+    } while (done && record->tally.count == 0);
     return done;
 }
 
@@ -117,7 +111,7 @@ static bool warm_up(struct bench_record *record)
     }
     const uint64_t wrong = (record->tally.messages - before.messages) -
                            (record->tally.verified - before.verified);
-    record->tally.count = before.count;
+    record->tally.count = 0;
     record->tally.messages = before.messages + wrong;
     record->tally.verified = before.verified;
     return done;
@@ -126,7 +120,6 @@ static bool warm_up(struct bench_record *record)
 static bool run(struct bench_record *record)
 {
     struct bench_tally *tally = &record->tally;
-    const size_t first = tally->count;
     const uint64_t messages = tally->messages;
     const uint64_t began = base_now_ns();
     if (!(bench_is_stream(record->bench)
@@ -137,13 +130,15 @@ static bool run(struct bench_record *record)
     uint64_t took = base_now_ns() - began;
     if (record->bench->ops->prepare) { /* that is not part of it */
         took = 0;
-        for (size_t i = first; i < tally->count; i++) {
+        for (size_t i = 0; i < tally->count; i++) {
             took += tally->times[i];
         }
     }
-    bench_sort_times(tally->times + first, tally->count - first);
+    qsort(tally->times, tally->count, sizeof *tally->times, compare_times);
     record->rounds[record->round_count++] = (struct bench_round){
-        .p50 = (double)tally->times[first + (tally->count - first) / 2],
+        .p50 = (double)tally->times[tally->count / 2],
+        .p99 = (double)tally->times[tally->count * 99 / 100],
+        .p999 = (double)tally->times[tally->count * 999 / 1000],
         .rate = (double)(tally->messages - messages) * 1e9 / (double)took,
     };
     return true;
@@ -152,6 +147,7 @@ static bool run(struct bench_record *record)
 bool bench_record_round(struct bench_record *record)
 {
     const struct bench_ops *ops = record->bench->ops;
+    record->tally.count = 0;
     if (ops->begin && !ops->begin(record->state)) {
         return false;
     }

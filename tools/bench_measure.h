@@ -7,7 +7,9 @@
 enum { BENCH_ROUNDS_MAX = 1000 };
 
 struct bench_round {
-    double p50; /* in nanoseconds */
+    double p50; /* in nanoseconds, of the messages that were timed */
+    double p99;
+    double p999;
     double rate;
 };
 
@@ -15,8 +17,8 @@ struct bench_record {
     const struct bench_case *bench;
     void *state;
     bool skipped;
-    struct bench_tally tally;
-    uint64_t serial; /* of the last message of an exchange */
+    struct bench_tally tally; /* its times are those of the last round */
+    uint64_t serial;          /* of the last message of an exchange */
     struct bench_round rounds[BENCH_ROUNDS_MAX];
     uint32_t round_count;
 };
@@ -30,8 +32,5 @@ bool bench_record_open(struct bench_record *record, struct bench_setup *setup,
 bool bench_record_round(struct bench_record *record);
 
 void bench_record_close(struct bench_record *record);
-
-/* In place, in ascending order. */
-void bench_sort_times(uint64_t *times, size_t count);
 
 #endif

@@ -46,7 +46,7 @@ static void add_ratios(json_t *out, const struct bench_run *run, const struct be
     }
 }
 
-static json_t *json_of_case(const struct bench_run *run, struct bench_record *record)
+static json_t *json_of_case(const struct bench_run *run, const struct bench_record *record)
 {
     const struct bench_case *bench = record->bench;
     const struct bench_result result = bench_evaluate(record);
@@ -56,9 +56,9 @@ static json_t *json_of_case(const struct bench_run *run, struct bench_record *re
         (json_int_t)record->tally.messages, "verified", (json_int_t)record->tally.verified,
         "rounds", (json_int_t)record->round_count, "bytes",
         (json_int_t)(bench->words * sizeof(uint32_t)), "p50_ns", (json_int_t)result.p50.median,
-        "p99_ns", (json_int_t)result.p99, "p999_ns", (json_int_t)result.p999, "p50_spread_ns",
-        json_of_spread(result.p50), "rate_per_s", result.rate.median, "rate_spread_per_s",
-        json_of_spread(result.rate));
+        "p99_ns", (json_int_t)result.p99.median, "p999_ns", (json_int_t)result.p999.median,
+        "p50_spread_ns", json_of_spread(result.p50), "rate_per_s", result.rate.median,
+        "rate_spread_per_s", json_of_spread(result.rate));
     if (out && bench->wait) {
         json_object_set_new(out, "wait", json_string(bench->wait));
     }
@@ -110,7 +110,7 @@ static int percent(struct bench_spread spread)
     return half < 999 ? (int)(half + 0.5) : 999;
 }
 
-static void print_case(const struct bench_run *run, struct bench_record *record)
+static void print_case(const struct bench_run *run, const struct bench_record *record)
 {
     const struct bench_case *bench = record->bench;
     const struct bench_result result = bench_evaluate(record);
@@ -122,8 +122,9 @@ static void print_case(const struct bench_run *run, struct bench_record *record)
            : bench->wait     ? bench->wait
                              : "-",
            command_duration((uint64_t)result.p50.median).text, percent(result.p50),
-           command_duration(result.p99).text, command_duration(result.p999).text,
-           result.rate.median, percent(result.rate));
+           command_duration((uint64_t)result.p99.median).text,
+           command_duration((uint64_t)result.p999.median).text, result.rate.median,
+           percent(result.rate));
     const struct bench_record *dispatched = bench_dispatched(run, record);
     if (bench_is_stream(bench)) {
         print_ratio(0);

@@ -19,44 +19,42 @@ static struct bench_spread spread_of(double *values, uint32_t count)
     };
 }
 
-static double value_of(const struct bench_record *record, uint32_t round, bool rate)
-{
-    return rate ? record->rounds[round].rate : record->rounds[round].p50;
-}
-
-/* `other` may be NULL: the values themselves. */
+/* Of the values at `offset` in struct bench_round; `other` may be NULL, else as multiples of its.
+ */
 static struct bench_spread spread(const struct bench_record *record,
-                                  const struct bench_record *other, bool rate)
+                                  const struct bench_record *other, size_t offset)
 {
     double values[BENCH_ROUNDS_MAX];
     for (uint32_t i = 0; i < record->round_count; i++) {
-        values[i] = value_of(record, i, rate) / (other ? value_of(other, i, rate) : 1);
+        values[i] = *(const double *)(const void *)((const char *)&record->rounds[i] + offset);
+        if (other) {
+            values[i] /= *(const double *)(const void *)((const char *)&other->rounds[i] + offset);
+        }
     }
     return spread_of(values, record->round_count);
 }
+#define SPREAD(record, other, field) spread(record, other, offsetof(struct bench_round, field))
 
 struct bench_spread bench_p50_ratio(const struct bench_record *record,
                                     const struct bench_record *other)
 {
-    return record && other ? spread(record, other, false) : (struct bench_spread){0};
+    return record && other ? SPREAD(record, other, p50) : (struct bench_spread){0};
 }
 
 struct bench_spread bench_rate_ratio(const struct bench_record *record,
                                      const struct bench_record *other)
 {
-    return record && other ? spread(record, other, true) : (struct bench_spread){0};
+    return record && other ? SPREAD(record, other, rate) : (struct bench_spread){0};
 }
 
-struct bench_result bench_evaluate(struct bench_record *record)
+struct bench_result bench_evaluate(const struct bench_record *record)
 {
-    const struct bench_tally *tally = &record->tally;
     const struct bench_ops *ops = record->bench->ops;
-    bench_sort_times(tally->times, tally->count);
     return (struct bench_result){
-        .p50 = spread(record, NULL, false),
-        .rate = spread(record, NULL, true),
-        .p99 = tally->times[tally->count * 99 / 100],
-        .p999 = tally->times[tally->count * 999 / 1000],
+        .p50 = SPREAD(record, NULL, p50),
+        .rate = SPREAD(record, NULL, rate),
+        .p99 = SPREAD(record, NULL, p99),
+        .p999 = SPREAD(record, NULL, p999),
         .visibility = ops->visibility ? ops->visibility(record->state) : NULL,
     };
 }
@@ -69,9 +67,9 @@ static bool is_same(const char *a, const char *b)
 /* Whether it is the faster one: by rate where that is what the case is about. */
 static bool is_faster(const struct bench_record *record, const struct bench_record *than)
 {
-    const bool rate = bench_is_stream(record->bench);
-    const double a = spread(record, NULL, rate).median, b = spread(than, NULL, rate).median;
-    return rate ? a > b : a < b;
+    return bench_is_stream(record->bench)
+               ? SPREAD(record, NULL, rate).median > SPREAD(than, NULL, rate).median
+               : SPREAD(record, NULL, p50).median < SPREAD(than, NULL, p50).median;
 }
 
 const struct bench_record *bench_find(const struct bench_run *run, const char *name,

@@ -20,13 +20,13 @@ struct bench_spread {
 struct bench_result {
     struct bench_spread p50; /* in nanoseconds */
     struct bench_spread rate;
-    uint64_t p99; /* of all rounds */
-    uint64_t p999;
+    struct bench_spread p99;
+    struct bench_spread p999;
     const char *visibility; /* NULL: does not apply */
 };
 
-/* Of a record with one round at least. Sorts its times. */
-struct bench_result bench_evaluate(struct bench_record *record);
+/* Of a record with one round at least. */
+struct bench_result bench_evaluate(const struct bench_record *record);
 
 /* Of the cases with that name and, unless it is NULL, that variant the one whose way to wait is the
  * fastest; NULL if it was not run. */
