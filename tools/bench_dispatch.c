@@ -1,6 +1,8 @@
-/* What users do without Gyre: one submission and one fence for each message. Plain Vulkan: Gyre
- * opens the device and makes the pipeline, the rest is vkQueueSubmit and the wait. Everything that
- * can be done once is done once.
+/* What users do without Gyre: one submission and one fence for each message (dispatch), or for each
+ * batch of them (dispatch-batched), one invocation for each message. Plain Vulkan: Gyre opens the
+ * device and makes the pipeline, the rest is vkQueueSubmit and the wait. Everything that can be
+ * done once is done once. The messages of a batch are written before it and its answers checked
+ * after it, straight in the mapped buffers.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,48 +13,71 @@
 #include "memory.h"
 #include "pipeline.h"
 
-static const uint32_t code[] = {
-#include "bench_dispatch.spv.h"
+/* clang-format off */
+static const uint32_t plain_1_64[] = {
+#include "bench_plain_1_64.spv.h"
+};
+static const uint32_t plain_64_16[] = {
+#include "bench_plain_64_16.spv.h"
+};
+static const uint32_t plain_64_64[] = {
+#include "bench_plain_64_64.spv.h"
+};
+static const uint32_t plain_64_4096[] = {
+#include "bench_plain_64_4096.spv.h"
+};
+/* clang-format on */
+
+static const struct module {
+    uint32_t local_size;
+    uint32_t words; /* of a message */
+    const uint32_t *code;
+    size_t size;
+} modules[] = {
+    {1, 16, plain_1_64, sizeof plain_1_64},
+    {64, 4, plain_64_16, sizeof plain_64_16},
+    {64, 16, plain_64_64, sizeof plain_64_64},
+    {64, 1024, plain_64_4096, sizeof plain_64_4096},
 };
 
-enum { BYTES = BENCH_WORDS * sizeof(uint32_t) };
-
 struct dispatch {
-    struct log log;
-    struct device device;
-    bool opened;
+    const struct bench_case *bench;
+    const struct module *module;
+    struct device *device; /* the setup's */
+    uint32_t batch;
+    uint32_t bytes; /* of the batch */
     struct buffer input;
     struct buffer output;
     struct pipeline pipeline;
     VkCommandPool pool;
     VkCommandBuffer commands;
     VkFence fence;
+    uint64_t sent;
 };
 
 static void close_dispatch(void *state)
 {
     struct dispatch *dispatch = state;
-    struct device *device = &dispatch->device;
-    if (dispatch->opened) {
+    struct device *device = dispatch->device;
+    if (device) {
         device->vk.vkDeviceWaitIdle(device->handle);
         device->vk.vkDestroyFence(device->handle, dispatch->fence, NULL);
         device->vk.vkDestroyCommandPool(device->handle, dispatch->pool, NULL);
         pipeline_destroy(device, &dispatch->pipeline);
         buffer_destroy(device, &dispatch->input);
         buffer_destroy(device, &dispatch->output);
-        device_close(device);
     }
     free(dispatch);
 }
 
 static bool make_buffers(struct dispatch *dispatch)
 {
-    struct device *device = &dispatch->device;
+    struct device *device = dispatch->device;
     const VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
     const uint32_t to_device = memory_choose(device, MEMORY_TO_DEVICE, UINT32_MAX);
     const uint32_t to_host = memory_choose(device, MEMORY_TO_HOST, UINT32_MAX);
-    return buffer_create(device, &dispatch->input, BYTES, usage, to_device) == GYRE_OK &&
-           buffer_create(device, &dispatch->output, BYTES, usage, to_host) == GYRE_OK;
+    return buffer_create(device, &dispatch->input, dispatch->bytes, usage, to_device) == GYRE_OK &&
+           buffer_create(device, &dispatch->output, dispatch->bytes, usage, to_host) == GYRE_OK;
 }
 
 static bool make_pipeline(struct dispatch *dispatch)
@@ -61,10 +86,10 @@ static bool make_pipeline(struct dispatch *dispatch)
         {.binding = 0, .buffer = dispatch->input.handle},
         {.binding = 1, .buffer = dispatch->output.handle},
     };
-    return pipeline_create(&dispatch->device, &dispatch->pipeline,
+    return pipeline_create(dispatch->device, &dispatch->pipeline,
                            &(struct pipeline_request){
-                               .words = code,
-                               .size = sizeof code,
+                               .words = dispatch->module->code,
+                               .size = dispatch->module->size,
                                .entry_point = "main",
                                .bindings = bindings,
                                .binding_count = 2,
@@ -72,10 +97,10 @@ static bool make_pipeline(struct dispatch *dispatch)
                            }) == GYRE_OK;
 }
 
-/* Once; submitted for each message. */
+/* Once; submitted for each message or batch. */
 static bool record(struct dispatch *dispatch)
 {
-    struct device *device = &dispatch->device;
+    struct device *device = dispatch->device;
     const VkCommandPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .queueFamilyIndex = device->family,
@@ -100,8 +125,10 @@ static bool record(struct dispatch *dispatch)
             VK_SUCCESS) {
         return false;
     }
+    const uint32_t local = dispatch->module->local_size,
+                   groups = (dispatch->batch + local - 1) / local;
     pipeline_bind(device, &dispatch->pipeline, dispatch->commands);
-    device->vk.vkCmdDispatch(dispatch->commands, 1, 1, 1);
+    device->vk.vkCmdDispatch(dispatch->commands, groups, 1, 1);
     /* The submission makes the host's writes visible; the way back needs this. */
     const VkMemoryBarrier to_host = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
@@ -113,40 +140,52 @@ static bool record(struct dispatch *dispatch)
     return VK(device->log, device->vk.vkEndCommandBuffer(dispatch->commands)) == VK_SUCCESS;
 }
 
-static bool open(const struct bench_setup *setup, void **state)
+static bool opens_device(struct bench_setup *setup)
+{
+    char selector[32];
+    snprintf(selector, sizeof selector, "index:%u", setup->device.index);
+    if (!setup->plain_opened) {
+        setup->plain_opened = device_open(&setup->plain, &setup->log, selector) == GYRE_OK;
+    }
+    return setup->plain_opened;
+}
+
+static const struct module *find_module(const struct bench_case *bench)
+{
+    const uint32_t local_size = bench_is_stream(bench) ? 64 : 1;
+    for (size_t i = 0; i < LENGTH(modules); i++) {
+        if (modules[i].local_size == local_size && modules[i].words == bench->words) {
+            return &modules[i];
+        }
+    }
+    return NULL;
+}
+
+static enum bench_opening open(struct bench_setup *setup, const struct bench_case *bench,
+                               void **state)
 {
     struct dispatch *dispatch = calloc(1, sizeof *dispatch);
     if (!dispatch) {
-        command_say("dispatch: out of memory");
-        return false;
-    }
-    char selector[32];
-    snprintf(selector, sizeof selector, "index:%u", setup->device.index);
-    dispatch->log = (struct log){
-        .callback = command_log,
-        .user = (void *)setup->common,
-        .level = command_log_level(setup->common),
-    };
-    dispatch->opened = device_open(&dispatch->device, &dispatch->log, selector) == GYRE_OK;
-    if (!dispatch->opened || !make_buffers(dispatch) || !make_pipeline(dispatch) ||
-        !record(dispatch)) {
-        command_say("dispatch: cannot be set up");
-        close_dispatch(dispatch);
-        return false;
+        command_say("bench: out of memory");
+        return BENCH_FAILED;
     }
     *state = dispatch;
-    return true;
-}
-
-static bool nothing(void *state)
-{
-    (void)state;
-    return true;
+    dispatch->bench = bench;
+    dispatch->module = find_module(bench);
+    dispatch->batch = bench_is_stream(bench) ? bench->batch : 1;
+    dispatch->bytes = dispatch->batch * bench->words * (uint32_t)sizeof(uint32_t);
+    dispatch->device = opens_device(setup) ? &setup->plain : NULL;
+    if (!dispatch->device || !dispatch->module || !make_buffers(dispatch) ||
+        !make_pipeline(dispatch) || !record(dispatch)) {
+        command_say("%s: cannot be set up", bench->name);
+        return BENCH_FAILED;
+    }
+    return BENCH_OPENED;
 }
 
 static VkResult wait_spinning(const struct dispatch *dispatch)
 {
-    const struct device *device = &dispatch->device;
+    const struct device *device = dispatch->device;
     const uint64_t deadline = base_deadline(BENCH_LOST_NS);
     VkResult result;
     uint32_t spins = 0;
@@ -158,51 +197,111 @@ static VkResult wait_spinning(const struct dispatch *dispatch)
 
 static VkResult wait_blocking(const struct dispatch *dispatch)
 {
-    const struct device *device = &dispatch->device;
+    const struct device *device = dispatch->device;
     return device->vk.vkWaitForFences(device->handle, 1, &dispatch->fence, VK_TRUE, BENCH_LOST_NS);
 }
 
-static bool exchange(struct dispatch *dispatch, VkResult (*wait)(const struct dispatch *),
-                     const uint32_t *in, uint32_t *out)
+/* What lies in the input is worked on; the answers lie in the output. */
+static bool submit(struct dispatch *dispatch)
 {
-    const struct device *device = &dispatch->device;
+    const struct device *device = dispatch->device;
     const VkSubmitInfo submit = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
         .commandBufferCount = 1,
         .pCommandBuffers = &dispatch->commands,
     };
-    memcpy(dispatch->input.mapped, in, BYTES);
     VkResult result = device->vk.vkQueueSubmit(device->queues[0], 1, &submit, dispatch->fence);
     if (result == VK_SUCCESS) {
-        result = wait(dispatch);
+        result = dispatch->bench->flags & BENCH_SPINS ? wait_spinning(dispatch)
+                                                      : wait_blocking(dispatch);
     }
     if (result == VK_SUCCESS) {
-        memcpy(out, dispatch->output.mapped, BYTES);
         result = device->vk.vkResetFences(device->handle, 1, &dispatch->fence);
     }
     if (result != VK_SUCCESS) {
-        command_say("dispatch: %s", vk_result_name(result));
+        command_say("%s: %s", dispatch->bench->name, vk_result_name(result));
     }
     return result == VK_SUCCESS;
 }
 
-static bool exchange_spinning(void *state, const uint32_t *in, uint32_t *out)
+static bool exchange(void *state, const uint32_t *in, uint32_t *out)
 {
-    return exchange(state, wait_spinning, in, out);
-}
-
-static bool exchange_blocking(void *state, const uint32_t *in, uint32_t *out)
-{
-    return exchange(state, wait_blocking, in, out);
-}
-
-#define DISPATCH(way, exchange_way) \
-    { \
-        .name = "dispatch", .variant = way, \
-        .what = "one submission and one fence for each message", .words = BENCH_WORDS, \
-        .needs_device = true, .open = open, .begin = nothing, .exchange = exchange_way, \
-        .end = nothing, .close = close_dispatch, \
+    struct dispatch *dispatch = state;
+    memcpy(dispatch->input.mapped, in, dispatch->bytes);
+    if (!submit(dispatch)) {
+        return false;
     }
+    memcpy(out, dispatch->output.mapped, dispatch->bytes);
+    return true;
+}
 
-const struct bench_case bench_dispatch_spin = DISPATCH("spin", exchange_spinning);
-const struct bench_case bench_dispatch_block = DISPATCH("block", exchange_blocking);
+static bool stream_batch(struct dispatch *dispatch, struct bench_tally *tally)
+{
+    const uint32_t words = dispatch->bench->words;
+    const uint64_t first = dispatch->sent + 1;
+    uint32_t *in = dispatch->input.mapped;
+    const uint32_t *out = dispatch->output.mapped;
+    uint64_t stamps[BENCH_BATCH / BENCH_SAMPLE + 1];
+    for (uint32_t i = 0, timed = 0; i < dispatch->batch; i++) {
+        if ((first + i) % BENCH_SAMPLE == 0) {
+            stamps[timed++] = base_now_ns();
+        }
+        bench_fill(in + (size_t)i * words, words, first + i);
+    }
+    dispatch->sent += dispatch->batch;
+    bool done = submit(dispatch);
+    for (uint32_t i = 0, timed = 0; done && i < dispatch->batch; i++) {
+        bench_count(tally, bench_is_answer(out + (size_t)i * words, 0, words, first + i));
+        if ((first + i) % BENCH_SAMPLE == 0) {
+            done = bench_time(tally, base_now_ns() - stamps[timed++]);
+        }
+    }
+    return done;
+}
+
+static bool stream(void *state, struct bench_tally *tally, uint64_t deadline)
+{
+    bool done = true;
+    while (done && base_now_ns() < deadline) {
+        done = stream_batch(state, tally);
+    }
+    return done;
+}
+
+static const struct bench_ops one_at_a_time = {
+    .open = open,
+    .exchange = exchange,
+    .close = close_dispatch,
+};
+static const struct bench_ops batched = {
+    .open = open,
+    .stream = stream,
+    .close = close_dispatch,
+};
+
+#define WAIT(case_name, text, how, count, size, more, waits) \
+    { \
+        .name = case_name, .variant = text, .wait = (waits) ? "spin" : "block", .ops = how, \
+        .flags = BENCH_NEEDS_DEVICE | (more) | ((waits) ? BENCH_SPINS : 0), .words = size, \
+        .batch = count, \
+    }
+/* Both ways to wait. */
+#define WAITS(case_name, text, how, count, size, more) \
+    WAIT(case_name, text, how, count, size, more, 1), \
+        WAIT(case_name, text, how, count, size, more, 0)
+#define BATCHED(text, size, more) WAITS("dispatch-batched", text, &batched, BENCH_BATCH, size, more)
+#define SCALE(text, count) WAITS("scale", text, &batched, count, BENCH_WORDS, BENCH_ON_DEMAND)
+
+static const struct bench_case cases[] = {
+    WAITS("dispatch", NULL, &one_at_a_time, 0, BENCH_WORDS, BENCH_QUICK),
+    BATCHED("16 B", 4, 0),
+    BATCHED("64 B", 16, BENCH_QUICK),
+    BATCHED("4 KiB", 1024, 0),
+    SCALE("dispatched 1", 1),
+    SCALE("dispatched 4", 4),
+    SCALE("dispatched 16", 16),
+    SCALE("dispatched 64", 64),
+    SCALE("dispatched 256", 256),
+    SCALE("dispatched 1024", 1024),
+};
+const struct bench_family bench_dispatch = {cases, LENGTH(cases)};

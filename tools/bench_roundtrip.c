@@ -1,108 +1,76 @@
 /* The case that all others are there for: a resident kernel, one message at a time, through the
- * public API. */
+ * public API.
+ *
+ * roundtrip-1    a kernel of one invocation
+ * roundtrip-32   of 32, all of which work on the message
+ */
+#include "bench_roundtrip.h"
+
 #include <stdlib.h>
 
-#include "bench.h"
+#include "base.h"
 
-static const uint32_t code[] = {
-#include "bench_roundtrip.spv.h"
-};
-
-struct roundtrip {
-    gyre_kernel *kernel;
-    bool paused;
-};
-
-static bool failed(gyre_result result, const char *what)
+enum bench_opening roundtrip_open(struct bench_setup *setup, const struct bench_case *bench,
+                                  void **state)
 {
-    if (result != GYRE_OK) {
-        command_fail(result, "roundtrip-1: %s", what);
+    struct bench_kernel *kernel = calloc(1, sizeof *kernel);
+    if (!kernel) {
+        command_say("bench: out of memory");
+        return BENCH_FAILED;
     }
-    return result != GYRE_OK;
+    *state = kernel;
+    return bench_kernel_open(kernel, setup, bench, bench_module_of(setup, bench),
+                             (gyre_kernel_params){.window = bench->window}, 0);
 }
 
-static bool open(const struct bench_setup *setup, void **state)
+bool roundtrip_begin(void *state)
 {
-    struct roundtrip *roundtrip = calloc(1, sizeof *roundtrip);
-    const gyre_kernel_params params = {
-        .id = "roundtrip-1",
-        .spirv = code,
-        .spirv_size = sizeof code,
-        .input_size = BENCH_WORDS * sizeof(uint32_t),
-        .output_size = BENCH_WORDS * sizeof(uint32_t),
-    };
-    if (!roundtrip ||
-        failed(gyre_kernel_create(setup->runtime, &params, &roundtrip->kernel), "create") ||
-        failed(gyre_kernel_launch(roundtrip->kernel), "launch") ||
-        failed(gyre_kernel_activate(roundtrip->kernel), "activate")) {
-        free(roundtrip); /* the kernel goes with the runtime */
-        return false;
-    }
-    *state = roundtrip;
-    return true;
+    return bench_kernel_begin(state);
 }
 
-/* Between rounds it is paused: polling costs the other cases a core. */
-static bool begin(void *state)
+bool roundtrip_exchange(void *state, const uint32_t *in, uint32_t *out)
 {
-    struct roundtrip *roundtrip = state;
-    if (!roundtrip->paused) {
-        return true;
-    }
-    roundtrip->paused = false;
-    return !failed(gyre_kernel_reactivate(roundtrip->kernel), "reactivate");
-}
-
-static bool end(void *state)
-{
-    struct roundtrip *roundtrip = state;
-    roundtrip->paused = true;
-    return !failed(gyre_kernel_deactivate(roundtrip->kernel, BENCH_LOST_NS), "deactivate");
-}
-
-static bool exchange(void *state, const uint32_t *in, uint32_t *out)
-{
-    struct roundtrip *roundtrip = state;
-    const size_t size = BENCH_WORDS * sizeof(uint32_t);
     uint64_t id;
-    const gyre_message message = {.data = in, .size = size, .priority = 128, .id = &id};
-    gyre_reply reply = {.data = out, .capacity = size};
-    if (failed(gyre_send(roundtrip->kernel, &message, BENCH_LOST_NS), "send") ||
-        failed(gyre_receive(roundtrip->kernel, &reply, BENCH_LOST_NS), "receive") ||
-        failed(reply.result, "the message")) {
-        return false;
-    }
-    if (reply.id != id || reply.size != size) {
-        command_say("roundtrip-1: an answer to something else");
-        return false;
-    }
-    return true;
+    return bench_kernel_send(state, in, &id) && bench_kernel_receive(state, out, id);
 }
 
-static void close_roundtrip(void *state)
+bool roundtrip_end(void *state)
 {
-    struct roundtrip *roundtrip = state;
-    gyre_kernel_destroy(roundtrip->kernel);
-    free(roundtrip);
+    return bench_kernel_end(state);
 }
 
-static const char *visibility(void *state)
+void roundtrip_close(void *state)
 {
-    struct roundtrip *roundtrip = state;
-    gyre_stats stats;
-    return gyre_kernel_stats(roundtrip->kernel, &stats) == GYRE_OK && stats.live ? "live"
-                                                                                 : "strict";
+    bench_kernel_close(state);
+    free(state);
 }
 
-const struct bench_case bench_roundtrip_1 = {
-    .name = "roundtrip-1",
-    .what = "a resident kernel of one invocation, through gyre_send and gyre_receive",
-    .words = BENCH_WORDS,
-    .needs_device = true,
-    .open = open,
-    .begin = begin,
-    .exchange = exchange,
-    .end = end,
-    .close = close_roundtrip,
-    .visibility = visibility,
+const char *roundtrip_visibility(void *state)
+{
+    return bench_kernel_visibility(state);
+}
+
+const struct bench_ops roundtrip_ops = {
+    .open = roundtrip_open,
+    .begin = roundtrip_begin,
+    .exchange = roundtrip_exchange,
+    .end = roundtrip_end,
+    .close = roundtrip_close,
+    .visibility = roundtrip_visibility,
 };
+
+static const struct bench_case cases[] = {
+    {
+        .name = "roundtrip-1",
+        .ops = &roundtrip_ops,
+        .flags = BENCH_NEEDS_DEVICE | BENCH_QUICK,
+        .words = BENCH_WORDS,
+    },
+    {
+        .name = "roundtrip-32",
+        .ops = &roundtrip_ops,
+        .flags = BENCH_NEEDS_DEVICE | BENCH_WIDE,
+        .words = BENCH_WORDS,
+    },
+};
+const struct bench_family bench_roundtrip = {cases, LENGTH(cases)};

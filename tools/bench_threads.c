@@ -103,11 +103,13 @@ static void *answer_line(void *argument)
     return NULL;
 }
 
-static bool open_line(const struct bench_setup *setup, void **state)
+static enum bench_opening open_line(struct bench_setup *setup, const struct bench_case *bench,
+                                    void **state)
 {
     (void)setup;
+    (void)bench;
     *state = allocate(sizeof(struct line));
-    return *state != NULL;
+    return *state ? BENCH_OPENED : BENCH_FAILED;
 }
 
 static bool begin_line(void *state)
@@ -139,10 +141,7 @@ static bool end_line(void *state)
     return stop(&line->partner);
 }
 
-const struct bench_case bench_line = {
-    .name = "line",
-    .what = "two C threads, one cache line there and one back",
-    .words = 1,
+static const struct bench_ops line_ops = {
     .open = open_line,
     .begin = begin_line,
     .exchange = exchange_line,
@@ -274,12 +273,14 @@ static void *play_device(void *argument)
     return NULL;
 }
 
-static bool open_floor(const struct bench_setup *setup, void **state)
+static enum bench_opening open_floor(struct bench_setup *setup, const struct bench_case *bench,
+                                     void **state)
 {
     (void)setup;
+    (void)bench;
     struct rings *rings = allocate(sizeof *rings);
     if (!rings) {
-        return false;
+        return BENCH_FAILED;
     }
     rings->to_device = (struct ring_input){
         .slots = (unsigned char *)rings->input[LANE],
@@ -296,7 +297,7 @@ static bool open_floor(const struct bench_setup *setup, void **state)
         .tail_word = &rings->status.output_tail,
     };
     *state = rings;
-    return true;
+    return BENCH_OPENED;
 }
 
 static bool begin_floor(void *state)
@@ -343,13 +344,16 @@ static bool exchange_floor(void *state, const uint32_t *in, uint32_t *out)
     return true;
 }
 
-const struct bench_case bench_floor = {
-    .name = "floor",
-    .what = "two C threads over the engine's ring code",
-    .words = BENCH_WORDS,
+static const struct bench_ops floor_ops = {
     .open = open_floor,
     .begin = begin_floor,
     .exchange = exchange_floor,
     .end = end_floor,
     .close = close_memory,
 };
+
+static const struct bench_case cases[] = {
+    {.name = "line", .ops = &line_ops, .flags = BENCH_QUICK, .words = 1},
+    {.name = "floor", .ops = &floor_ops, .flags = BENCH_QUICK, .words = BENCH_WORDS},
+};
+const struct bench_family bench_threads = {cases, LENGTH(cases)};
