@@ -300,14 +300,7 @@ Test(batches, a_deadline_in_the_middle_is_kept)
 
 /* ---- priorities ---- */
 
-/* So long that a residency can be on the device still when the answers are read. */
-static void open_patient(struct rig *rig, enum rig_mode mode)
-{
-    rig_open_with(rig, (gyre_runtime_params){.visibility = (gyre_visibility)mode,
-                                             .submission_bound_ns = 500 * MS});
-}
-
-/* A residency that is, where it can be. */
+/* A residency that is still on the device when the answers are read, where it can be. */
 static gyre_kernel *lingering(struct rig *rig)
 {
     gyre_kernel_params params = counting_params("lingering");
@@ -328,7 +321,7 @@ Test(batches, what_has_arrived_is_read_by_priority)
 {
     for (BOTH_MODES(mode)) {
         struct rig rig;
-        open_patient(&rig, mode);
+        rig_open(&rig, mode);
         gyre_kernel *kernel = lingering(&rig);
         for (uint32_t round = 0; round < 3; ++round) {
             write_batch(0, 60);
@@ -382,7 +375,7 @@ Test(batches, an_answer_that_does_not_fit_ends_it_and_stays)
 {
     for (BOTH_MODES(mode)) {
         struct rig rig;
-        open_patient(&rig, mode);
+        rig_open(&rig, mode);
         gyre_kernel *kernel = lingering(&rig);
         for (uint32_t round = 0; round < 2; ++round) {
             uint32_t received = 99;
