@@ -12,8 +12,8 @@
 static const char doc[] =
     "Measures messages through resident kernels in cases that take turns within one run. The "
     "content of every answer is checked.\v"
-    "Cases, of 64 bytes unless they say otherwise; the first eight measure one message at a time, "
-    "from handing it over to having its answer:\n"
+    "Cases, of 64 bytes and one message at a time unless they say otherwise, timed from handing it "
+    "over to having its answer:\n"
     "  line         two C threads, one cache line there and one back: what the machine can do\n"
     "  floor        two C threads over the engine's ring code: what Gyre's protocol costs\n"
     "  dispatch     one submission and one fence for each message, recorded once, waiting by "
