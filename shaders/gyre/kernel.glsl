@@ -321,8 +321,8 @@ void gyre_seal_own()
     }
 }
 
-/* Per invocation: what the leader must know of each message. `sends` to the one link are told by the first word of its
- * slots, for gyre_close_up(). */
+/* Per invocation: what the leader must know of each message. Whether it was sent on by the one link is told by the first
+ * word of its slot there, for gyre_close_up(). */
 void gyre_note_own()
 {
     if (!gyre_has || gyre_hand != GYRE_HAND_MESSAGE) {
@@ -748,8 +748,7 @@ void gyre_decide()
     }
 }
 
-/* Per invocation: which message is this one's. It waits for its slot as gyre_is_whole() does; if that takes longer, none of
- * them counts. */
+/* Per invocation: what the leader has claimed. */
 void gyre_share_claims()
 {
     if (gyre_leads()) {
@@ -761,6 +760,8 @@ void gyre_share_claims()
     }
 }
 
+/* Per invocation: which message is this one's. It waits for its slot as gyre_is_whole() does; if that takes longer, none of
+ * the batch counts. The leader's is there: gyre_decide() has looked. */
 void gyre_take_own()
 {
     gyre_turn_at ^= 1u;
