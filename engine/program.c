@@ -11,9 +11,6 @@
 /* A message must leave room for others in a buffer that every device can bind (128 MiB). */
 #define SLOT_MAX (1024u * 1024u)
 
-/* The engine's shared variables: gyre_shared_... in kernel.glsl. */
-#define ENGINE_SHARED_BYTES 76u
-
 static bool driver_is_faulty(const struct device *device);
 
 static gyre_result compile(struct program *program, const struct device *device,
@@ -232,7 +229,7 @@ static gyre_result check_driver_faults(const struct program *program, const stru
                             "use barrier() alone");
     }
     /* With the Vulkan memory model every such access is a memory barrier to it. */
-    bool shares = info->coherent_accesses || info->shared_memory_size > ENGINE_SHARED_BYTES;
+    bool shares = info->coherent_accesses || info->shared_memory_size > GYRE_SHARED_BYTES;
     if (info->vulkan_memory_model && shares) {
         return refuse_fault(device, params,
                             "uses shared or coherent memory by the Vulkan memory model",

@@ -84,10 +84,10 @@ shared uint gyre_shared_head;
 shared uint gyre_shared_tail;
 shared uint gyre_shared_failures;
 shared uint gyre_shared_late;
-/* Messages with answers where the rule is to have none, and those without a send to the one link out. In turn: the leader
- * clears the one while others may still read the other. */
-shared uint gyre_shared_answers[2];
-shared uint gyre_shared_unsent[2];
+/* Messages with answers where the rule is to have none, and those without a send to the one link out. The halves of the
+ * words take turns: the leader clears the one while others may still read the other. */
+shared uint gyre_shared_answers;
+shared uint gyre_shared_unsent;
 shared uint gyre_shared_number;
 
 /* The same in every invocation. */
@@ -111,7 +111,7 @@ bool gyre_is_late = false; /* its slot is not there though the tail says so */
 uvec4 gyre_tails = uvec4(0u); /* the leader's, as last looked at */
 uvec4 gyre_lane_begun = uvec4(0u); /* likewise, as gyre_Exit.begun */
 uint gyre_link_begun = 0u;
-uint gyre_turn_at = 0u; /* index of gyre_shared_answers and _unsent */
+uint gyre_turn_at = 0u; /* first bit of the half of gyre_shared_answers and _unsent */
 uint gyre_own_number = 0u; /* as gyre_number(), of the message in hand */
 
 /* The leader's cursors: this workgroup is the only consumer of its input and the only producer of its output. */
@@ -175,6 +175,12 @@ bool gyre_leads()
 bool gyre_writes()
 {
     return GYRE_EACH || gyre_leads();
+}
+
+/* A count by the invocations of this turn. */
+uint gyre_turn(uint counts)
+{
+    return counts >> gyre_turn_at & 0xffffu;
 }
 
 #include "link.glsl"
@@ -338,10 +344,10 @@ void gyre_note_own()
         bool sent = gyre_failed == 0u && gyre_entries != 0u;
         gyre_note_sent(sent);
         if (!sent) {
-            atomicAdd(gyre_shared_unsent[gyre_turn_at], 1u);
+            atomicAdd(gyre_shared_unsent, 1u << gyre_turn_at);
         }
         if (gyre_failed != 0u || gyre_answers() != 0u) {
-            atomicAdd(gyre_shared_answers[gyre_turn_at], 1u);
+            atomicAdd(gyre_shared_answers, 1u << gyre_turn_at);
         }
     }
 }
@@ -353,7 +359,7 @@ uint gyre_slots_each()
     if (GYRE_FORWARDS && !GYRE_ONE_OUT) {
         return gyre_failed != 0u ? 1u : gyre_answers();
     }
-    return GYRE_ONE_OUT && gyre_shared_answers[gyre_turn_at] == 0u ? 0u : gyre_max_sends;
+    return GYRE_ONE_OUT && gyre_turn(gyre_shared_answers) == 0u ? 0u : gyre_max_sends;
 }
 
 /* Per invocation, after the handler: all that is to be published. The second half is seldom needed. */
@@ -364,8 +370,8 @@ bool gyre_seal()
         gyre_seal_own();
     }
     bool whole = gyre_workgroup_is_whole();
-    uint unsent = gyre_shared_unsent[gyre_turn_at];
-    uint answers = gyre_shared_answers[gyre_turn_at];
+    uint unsent = gyre_turn(gyre_shared_unsent);
+    uint answers = gyre_turn(gyre_shared_answers);
     if (GYRE_ONE_OUT && whole && (answers | unsent) != 0u) {
         if (gyre_leads() && gyre_hand == GYRE_HAND_MESSAGE && unsent != 0u) {
             gyre_close_up();
@@ -736,8 +742,8 @@ void gyre_decide()
     if (GYRE_EACH) {
         gyre_claim_more();
         gyre_shared_failures = 0u;
-        gyre_shared_answers[gyre_turn_at ^ 1u] = 0u;
-        gyre_shared_unsent[gyre_turn_at ^ 1u] = 0u;
+        atomicAnd(gyre_shared_answers, 0xffffu << gyre_turn_at);
+        atomicAnd(gyre_shared_unsent, 0xffffu << gyre_turn_at);
     }
     if (GYRE_REDOES && gyre_goes_on != 0u) {
         if (GYRE_EACH) {
@@ -764,7 +770,7 @@ void gyre_share_claims()
  * the batch counts. The leader's is there: gyre_decide() has looked. */
 void gyre_take_own()
 {
-    gyre_turn_at ^= 1u;
+    gyre_turn_at ^= 16u;
     gyre_count = gyre_shared_count;
     gyre_has = gl_LocalInvocationIndex < gyre_count;
     uint own = gyre_has ? gl_LocalInvocationIndex : 0u;
@@ -1116,8 +1122,8 @@ void gyre_begin()
         if (GYRE_EACH) {
             gyre_shared_late = 0u;
             gyre_shared_failures = 0u;
-            gyre_shared_answers = uint[](0u, 0u);
-            gyre_shared_unsent = uint[](0u, 0u);
+            gyre_shared_answers = 0u;
+            gyre_shared_unsent = 0u;
             uint begun[GYRE_LANES] = gyre_local[gyre_group].lane_begun;
             gyre_lane_begun = uvec4(begun[0], begun[1], begun[2], begun[3]);
             gyre_link_begun = gyre_local[gyre_group].link_begun;
@@ -1173,8 +1179,8 @@ void gyre_refuse()
         gyre_failed = 1u;
         if (GYRE_EACH) {
             gyre_shared_failures = 1u;
-            gyre_shared_answers[gyre_turn_at] = 1u;
-            gyre_shared_unsent[gyre_turn_at] = 1u; /* all of one */
+            gyre_shared_answers = 1u << gyre_turn_at;
+            gyre_shared_unsent = 1u << gyre_turn_at; /* all of one */
             gyre_publish_own();
         }
         gyre_publish(1u, 1u);

@@ -43,6 +43,9 @@
 #define GYRE_LANES 4u
 #define GYRE_CHAIN_MAX 16u
 
+/* What the shared variables of kernel.glsl and link.glsl take: a module with more has its own. */
+#define GYRE_SHARED_BYTES 68u
+
 #define GYRE_BINDING_CONTROL 0
 #define GYRE_BINDING_STATUS 1
 #define GYRE_BINDING_INPUT 2

@@ -8,14 +8,14 @@
 #include "counting.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
-#define MESSAGES_MAX 4096u
+#define MESSAGES_MAX 100000u
 
-/* `starts` counts how often a message was begun without its handler being told that it had been
- * before. */
+/* `starts` counts for each message how often it was begun without its handler being told that it
+ * had been before. */
 static const char STRUCTS[] =
     "struct Request { uint index; uint value; uint turns; };\n"
     "struct Response { uint index; uint hash; uint redelivered; uint starts; uint lane; };\n"
-    "layout(std430, set = 1, binding = 0) buffer Starts { uint starts[4096]; };\n"
+    "layout(std430, set = 1, binding = 0) buffer Starts { uint starts[]; };\n"
     "#define GYRE_INPUT Request\n"
     "#define GYRE_OUTPUT Response\n"
     "#define GYRE_PER_INVOCATION\n";
@@ -23,8 +23,7 @@ static const char STRUCTS[] =
 static const char WORKER[] = "void main() {\n"
                              "    while (gyre_receive()) {\n"
                              "        if (gyre_has_message()) {\n"
-                             "            uint at = GYRE_IN.index % 4096u;\n"
-                             "            starts[at] += gyre_redelivered() ? 0u : 1u;\n"
+                             "            starts[GYRE_IN.index] += gyre_redelivered() ? 0u : 1u;\n"
                              "            uint x = GYRE_IN.value;\n"
                              "            for (uint i = 0u; i < GYRE_IN.turns; ++i) {\n"
                              "                x = x * 1664525u + 1013904223u;\n"
@@ -32,7 +31,7 @@ static const char WORKER[] = "void main() {\n"
                              "            GYRE_OUT.index = GYRE_IN.index;\n"
                              "            GYRE_OUT.hash = x;\n"
                              "            GYRE_OUT.redelivered = gyre_redelivered() ? 1u : 0u;\n"
-                             "            GYRE_OUT.starts = starts[at];\n"
+                             "            GYRE_OUT.starts = starts[GYRE_IN.index];\n"
                              "            GYRE_OUT.lane = gl_LocalInvocationIndex;\n"
                              "            gyre_send();\n"
                              "        }\n"
@@ -99,7 +98,7 @@ static bool check(void *user, uint32_t index, const gyre_reply *reply)
     const struct response *response = reply->data;
     uint32_t turns = model->turns(index);
     model->redelivered += (reply->flags & GYRE_REPLY_REDELIVERED) != 0;
-    model->starts[index % MESSAGES_MAX] += 1; /* the device's count of it, but for those refused */
+    model->starts[index] += 1; /* the device's count of it, but for those refused */
     if (reply->result != GYRE_OK) {
         model->refused += 1;
         return reply->result == GYRE_ERROR_LOOP_LIMIT && reply->size == 0 && model->limit &&
@@ -109,7 +108,7 @@ static bool check(void *user, uint32_t index, const gyre_reply *reply)
                                                                : model->highest_lane;
     return (!model->limit || turns < model->limit) && response->index == index &&
            response->hash == turn(scramble(index), turns) &&
-           response->starts == model->starts[index % MESSAGES_MAX] &&
+           response->starts == model->starts[index] &&
            response->redelivered == (reply->flags & GYRE_REPLY_REDELIVERED);
 }
 

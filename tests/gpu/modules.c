@@ -246,11 +246,11 @@ Test(modules, what_is_over_a_limit_is_refused_with_the_limit)
                 "GYRE_MAX_SENDS is 0");
         refused(&rig, plain("#define GYRE_MAX_SENDS 1025\n", 1, ECHO), GYRE_ERROR_LIMIT,
                 "GYRE_MAX_SENDS is 1025");
-        refused(&rig,
-                plain("struct Much { uint words[1 << 28]; };\n#define GYRE_STATE Much\n", 1, ECHO),
-                GYRE_ERROR_LIMIT, "GYRE_STATE");
-
-        gyre_kernel_params params = plain("", 1, ECHO);
+        gyre_kernel_params params =
+            plain("struct Much { uint words[1 << 28]; };\n#define GYRE_STATE Much\n", 1, ECHO);
+        params.workgroups = 2; /* of two copies each: 4 GiB, which no device binds */
+        refused(&rig, params, GYRE_ERROR_LIMIT, "GYRE_STATE");
+        params = plain("", 1, ECHO);
         params.workgroups = UINT32_MAX;
         refused(&rig, params, GYRE_ERROR_LIMIT, "workgroups");
         params = wide("1 << 16", "");

@@ -284,7 +284,7 @@ static void check_doubler(const char *name)
     cr_assert(info.user_blocks[0].read_only);
 }
 
-Test(spirv, tells_the_users_barriers_from_the_engines)
+Test(spirv, tells_what_is_the_users_from_the_engines)
 {
     static const char *const kernels[][2] = {
         {"kernel_doubler", "kernel_fenced"},
@@ -295,9 +295,13 @@ Test(spirv, tells_the_users_barriers_from_the_engines)
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
         check_doubler(kernels[i][0]);
         cr_assert_not(info.memory_barriers, "%s", kernels[i][0]);
+        cr_assert_not(info.coherent_accesses, "%s", kernels[i][0]);
+        cr_assert_leq(info.shared_memory_size, GYRE_SHARED_BYTES, "%s", kernels[i][0]);
         check_doubler(kernels[i][1]);
         cr_assert(info.memory_barriers, "%s", kernels[i][1]);
     }
+    read_good("kernel_doubler");
+    cr_assert_eq(info.shared_memory_size, GYRE_SHARED_BYTES); /* of which -O may take some away */
     read_good("memory_barrier");
     cr_assert(info.memory_barriers);
 }
