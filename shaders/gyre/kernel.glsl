@@ -178,7 +178,7 @@ bool gyre_writes()
 }
 
 /* A count by the invocations of this turn. */
-uint gyre_turn(uint counts)
+uint gyre_this_turn(uint counts)
 {
     return counts >> gyre_turn_at & 0xffffu;
 }
@@ -359,7 +359,7 @@ uint gyre_slots_each()
     if (GYRE_FORWARDS && !GYRE_ONE_OUT) {
         return gyre_failed != 0u ? 1u : gyre_answers();
     }
-    return GYRE_ONE_OUT && gyre_turn(gyre_shared_answers) == 0u ? 0u : gyre_max_sends;
+    return GYRE_ONE_OUT && gyre_this_turn(gyre_shared_answers) == 0u ? 0u : gyre_max_sends;
 }
 
 /* Per invocation, after the handler: all that is to be published. The second half is seldom needed. */
@@ -370,8 +370,8 @@ bool gyre_seal()
         gyre_seal_own();
     }
     bool whole = gyre_workgroup_is_whole();
-    uint unsent = gyre_turn(gyre_shared_unsent);
-    uint answers = gyre_turn(gyre_shared_answers);
+    uint unsent = gyre_this_turn(gyre_shared_unsent);
+    uint answers = gyre_this_turn(gyre_shared_answers);
     if (GYRE_ONE_OUT && whole && (answers | unsent) != 0u) {
         if (gyre_leads() && gyre_hand == GYRE_HAND_MESSAGE && unsent != 0u) {
             gyre_close_up();

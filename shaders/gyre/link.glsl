@@ -353,7 +353,7 @@ uint gyre_claim_more_linked(uint there)
 /* Of the messages in hand, those that were sent on. */
 uint gyre_sent_each()
 {
-    return gyre_count - gyre_turn(gyre_shared_unsent);
+    return gyre_count - gyre_this_turn(gyre_shared_unsent);
 }
 
 uint gyre_out_slot_words(uint index)

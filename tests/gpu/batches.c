@@ -485,7 +485,7 @@ Test(batches, terminate_ends_one_that_waits_for_room)
         pthread_t thread;
         cr_assert(pthread_create(&thread, NULL, send_blocked, NULL) == 0);
         while (stats_of(blocked.kernel).staged < CAPACITY) {
-            counting_sleep(1 * MS);
+            counting_sleep(1 * MS); /* until the sender is blocked by a full queue */
         }
         uint64_t dropped = 0;
         ok(gyre_kernel_terminate(blocked.kernel, GYRE_DROP, PATIENCE, &dropped));
