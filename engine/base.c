@@ -1,11 +1,13 @@
 #include "base.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 void base_assert_failed(const char *condition, const char *file, int line)
 {
@@ -85,13 +87,55 @@ bool base_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadl
     return pthread_cond_timedwait(cond, mutex, &at) != ETIMEDOUT;
 }
 
-bool base_thread_start(pthread_t *thread, void *(*run)(void *), void *argument)
+uint32_t base_cpus_missing(const struct base_cpus *cpus)
 {
+    uint32_t known = 0;
+#ifdef __linux__
+    long configured = sysconf(_SC_NPROCESSORS_CONF);
+    known = configured < 0 ? 0 : configured < CPU_SETSIZE ? (uint32_t)configured : CPU_SETSIZE;
+#endif
+    for (uint32_t i = 0; i < cpus->count; ++i) {
+        if (cpus->list[i] >= known) {
+            return cpus->list[i];
+        }
+    }
+    return UINT32_MAX;
+}
+
+static bool choose_cpus(pthread_attr_t *attributes, const struct base_cpus *cpus)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (uint32_t i = 0; i < cpus->count; ++i) {
+        CPU_SET(cpus->list[i], &set);
+    }
+    return cpus->count == 0 || pthread_attr_setaffinity_np(attributes, sizeof set, &set) == 0;
+#else
+    (void)attributes;
+    return cpus->count == 0;
+#endif
+}
+
+bool base_thread_start_on(pthread_t *thread, const struct base_cpus *cpus, void *(*run)(void *),
+                          void *argument)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) {
+        return false;
+    }
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool ok = pthread_create(thread, NULL, run, argument) == 0;
+    bool ok = (!cpus || choose_cpus(&attributes, cpus)) &&
+              pthread_create(thread, &attributes, run, argument) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     return ok;
+}
+
+bool base_thread_start(pthread_t *thread, void *(*run)(void *), void *argument)
+{
+    return base_thread_start_on(thread, NULL, run, argument);
 }

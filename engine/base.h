@@ -54,7 +54,18 @@ bool base_cond_init(pthread_cond_t *cond);
 /* False when `deadline` passed; the mutex is held either way. */
 bool base_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadline);
 
-/* A thread that takes no signals: those are the application's. */
+/* Processors, by their numbers; none: all. */
+struct base_cpus {
+    const uint32_t *list;
+    uint32_t count;
+};
+
+/* The first of them that this machine has not, or that cannot be chosen; UINT32_MAX: none. */
+uint32_t base_cpus_missing(const struct base_cpus *cpus);
+
+/* A thread that takes no signals: those are the application's. It runs on `cpus` (may be NULL). */
+bool base_thread_start_on(pthread_t *thread, const struct base_cpus *cpus, void *(*run)(void *),
+                          void *argument);
 bool base_thread_start(pthread_t *thread, void *(*run)(void *), void *argument);
 
 /* Soon to be written, and maybe another processor's now. */

@@ -322,7 +322,8 @@ struct carrier *carrier_create(const struct carrier_params *params)
     };
     VkResult result =
         VK(device->log, device->vk.vkCreateSemaphore(device->handle, &info, NULL, &carrier->done));
-    if (result != VK_SUCCESS || !base_thread_start(&carrier->thread, carry, carrier)) {
+    if (result != VK_SUCCESS ||
+        !base_thread_start_on(&carrier->thread, carrier->params.cpus, carry, carrier)) {
         release(carrier);
         return NULL;
     }

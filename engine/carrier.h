@@ -62,7 +62,8 @@ struct carrier_params {
     bool serial; /* submissions run one after another; else all are submitted at once */
     uint64_t bound_ns;
     uint64_t quantum_ns;
-    uint64_t relaunch_ns; /* nobody is asked to yield before that */
+    uint64_t relaunch_ns;         /* nobody is asked to yield before that */
+    const struct base_cpus *cpus; /* which its thread runs on */
 };
 
 struct carrier *carrier_create(const struct carrier_params *params);

@@ -29,7 +29,8 @@ struct gyre_runtime {
     VkSemaphore go; /* signalled by the host only */
     gyre_visibility visibility;
     gyre_wait wait;
-    bool blind; /* GYRE_RUNTIME_BLIND */
+    bool blind;            /* GYRE_RUNTIME_BLIND */
+    struct base_cpus cpus; /* the list is ours */
     const gyre_compiler *compiler;
     uint64_t bound_ns;
     uint64_t destroy_timeout_ns;
@@ -79,6 +80,15 @@ static gyre_result check_params(const struct log *log, const gyre_runtime_params
     }
     if (params->wait < GYRE_WAIT_DEFAULT || params->wait > GYRE_WAIT_FRUGAL) {
         return log_fail(log, GYRE_ERROR_INVALID, "no such wait");
+    }
+    const struct base_cpus cpus = {params->cpus, params->cpu_count};
+    if (cpus.count > 0 && !cpus.list) {
+        return log_fail(log, GYRE_ERROR_INVALID, "cpu_count without cpus");
+    }
+    if (base_cpus_missing(&cpus) != UINT32_MAX) {
+        return log_fail(log, GYRE_ERROR_INVALID,
+                        "cpus: this machine has no processor %u that threads can be bound to",
+                        base_cpus_missing(&cpus));
     }
     if (params->compiler && params->compiler->version != 1) {
         return log_fail(log, GYRE_ERROR_INVALID,
@@ -136,8 +146,8 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
                    params->link_memory ? params->link_memory : LINK_MEMORY);
         topics_init(&runtime->topics, &runtime->links, &runtime->log);
         ticks_calibrate(&runtime->ticks);
-        runtime->timers = timers_create();
-        runtime->worker = worker_create();
+        runtime->timers = timers_create(&runtime->cpus);
+        runtime->worker = worker_create(&runtime->cpus);
         result = runtime->worker && runtime->timers ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
     }
     for (uint32_t i = 0; i < runtime->device.queue_count && result == GYRE_OK; ++i) {
@@ -149,6 +159,7 @@ static gyre_result start(struct gyre_runtime *runtime, const gyre_runtime_params
             .bound_ns = runtime->bound_ns,
             .quantum_ns = runtime->profile.quantum_ns,
             .relaunch_ns = runtime->profile.relaunch_ns,
+            .cpus = &runtime->cpus,
         });
         runtime->carrier_count += 1;
         result = runtime->carriers[i] ? GYRE_OK : GYRE_ERROR_NO_MEMORY;
@@ -181,7 +192,9 @@ gyre_result gyre_runtime_create(const gyre_runtime_params *params, gyre_runtime 
                                                           : DESTROY_TIMEOUT_NS;
     made->next_id = 1;
     pthread_mutex_init(&made->lock, NULL);
-    result = start(made, params);
+    made->cpus.count = params->cpu_count;
+    made->cpus.list = base_copy(params->cpus, params->cpu_count * sizeof *params->cpus);
+    result = made->cpus.list || !made->cpus.count ? start(made, params) : GYRE_ERROR_NO_MEMORY;
     if (result != GYRE_OK) {
         gyre_runtime_destroy(made);
         return result;
@@ -248,6 +261,7 @@ void gyre_runtime_destroy(gyre_runtime *runtime)
         return;
     }
     pthread_mutex_destroy(&runtime->lock);
+    free((void *)runtime->cpus.list);
     free(runtime);
 }
 

@@ -6,6 +6,7 @@ struct timers {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t thread;
+    const struct base_cpus *cpus;
     struct timer *first; /* of a few, in no order */
     bool runs;
     bool stop;
@@ -56,7 +57,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-struct timers *timers_create(void)
+struct timers *timers_create(const struct base_cpus *cpus)
 {
     struct timers *timers = calloc(1, sizeof *timers);
     if (!timers || !base_cond_init(&timers->changed)) {
@@ -64,6 +65,7 @@ struct timers *timers_create(void)
         return NULL;
     }
     pthread_mutex_init(&timers->lock, NULL);
+    timers->cpus = cpus;
     return timers;
 }
 
@@ -97,7 +99,7 @@ bool timers_destroy(struct timers *timers, uint64_t deadline)
 bool timer_start(struct timers *timers, struct timer *timer, uint64_t due)
 {
     pthread_mutex_lock(&timers->lock);
-    timers->runs = timers->runs || base_thread_start(&timers->thread, run, timers);
+    timers->runs = timers->runs || base_thread_start_on(&timers->thread, timers->cpus, run, timers);
     if (!timer->listed) {
         timer->listed = true;
         timer->next = timers->first;

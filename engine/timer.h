@@ -21,7 +21,8 @@ struct timer {
     bool firing;
 };
 
-struct timers *timers_create(void);
+/* `cpus` (may be NULL), which its thread is to run on, lives as long as it does. */
+struct timers *timers_create(const struct base_cpus *cpus);
 
 /* Ends the thread; no timer may be left in it. False if it does not end by the deadline: nothing is
  * freed then. */

@@ -50,7 +50,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-struct worker *worker_create(void)
+struct worker *worker_create(const struct base_cpus *cpus)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker || !base_cond_init(&worker->changed)) {
@@ -58,7 +58,7 @@ struct worker *worker_create(void)
         return NULL;
     }
     pthread_mutex_init(&worker->lock, NULL);
-    if (!base_thread_start(&worker->thread, work, worker)) {
+    if (!base_thread_start_on(&worker->thread, cpus, work, worker)) {
         pthread_mutex_destroy(&worker->lock);
         pthread_cond_destroy(&worker->changed);
         free(worker);

@@ -12,7 +12,7 @@
 struct worker;
 struct worker_job;
 
-struct worker *worker_create(void);
+struct worker *worker_create(const struct base_cpus *cpus); /* which its thread runs on */
 
 /* Stops after what is queued; false if it did not end by the deadline (it is then left alone for
  * good, with its memory). */

@@ -81,6 +81,12 @@ typedef struct gyre_runtime_params {
     uint64_t submission_bound_ns; /* a submission aims to end within this; 0: 10 ms */
     uint64_t destroy_timeout_ns;  /* 0: 2 s; see gyre_runtime_destroy */
 
+    /* The processors, by the system's numbers, that the engine's own threads run on (a carrier for
+     * each queue, a worker, a timer); copied. None: all. The caller's threads stay where they are,
+     * and the driver's, but for those that it starts from one of ours. Linux only. */
+    const uint32_t *cpus;
+    uint32_t cpu_count;
+
     uint32_t flags;    /* of gyre_runtime_flags */
     uint32_t reserved; /* must be 0 */
 } gyre_runtime_params;

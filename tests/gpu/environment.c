@@ -2,6 +2,7 @@
  * cannot be written. Each has a named result and a sentence that helps; a cache is not worth a
  * failure. */
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -285,8 +286,53 @@ Test(environment, parameters_of_a_runtime_that_cannot_be_are_refused)
     params.compiler = &other;
     gives(GYRE_ERROR_INVALID, open_and_close(params));
     cr_assert(strstr(log_text, "another version"), "%s", log_text);
+    params = logging();
+    params.cpu_count = 1;
+    gives(GYRE_ERROR_INVALID, open_and_close(params));
+    cr_assert(strstr(log_text, "cpus"), "%s", log_text);
+    params.cpus = &(uint32_t){100000};
+    gives(GYRE_ERROR_INVALID, open_and_close(params));
+    cr_assert(strstr(log_text, "no processor 100000"), "%s", log_text);
     ok(open_and_close((gyre_runtime_params){0}));
 }
+
+#ifdef __linux__
+/* Of this process, those that may run on that processor only. */
+static uint32_t threads_bound_to(uint32_t cpu)
+{
+    uint32_t count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    cr_assert_not_null(tasks);
+    for (struct dirent *task = readdir(tasks); task; task = readdir(tasks)) {
+        cpu_set_t set;
+        pid_t id = (pid_t)atoi(task->d_name);
+        bool known = id > 0 && sched_getaffinity(id, sizeof set, &set) == 0;
+        count += known && CPU_COUNT(&set) == 1 && CPU_ISSET(cpu, &set);
+    }
+    closedir(tasks);
+    return count;
+}
+
+Test(environment, the_threads_of_a_runtime_run_on_the_processors_it_is_given)
+{
+    cpu_set_t own;
+    cr_assert(sched_getaffinity(0, sizeof own, &own) == 0);
+    uint32_t cpu = CPU_SETSIZE;
+    while (cpu-- > 0 && !CPU_ISSET(cpu, &own)) {}
+    uint32_t before = threads_bound_to(cpu);
+    struct rig rig;
+    rig_open_with(&rig, (gyre_runtime_params){.cpus = &cpu, .cpu_count = 1});
+    gyre_kernel_params params = counting_params("bound");
+    params.tick_ns = 3600 * S;
+    gyre_kernel *kernel = rig_active(&rig, params);
+    counting_send(kernel, 0, 1, 0);
+    counting_expect(kernel, 0, 1);
+    cr_assert_geq(threads_bound_to(cpu), before + 3, "a carrier, a worker, a timer");
+    cpu_set_t after;
+    cr_assert(sched_getaffinity(0, sizeof after, &after) == 0 && CPU_EQUAL(&own, &after));
+    rig_close(&rig);
+}
+#endif
 
 /* A kernel works with its pipelines kept in `directory`; the log has `sentence`, if there is one.
  */

@@ -1,6 +1,7 @@
 /* A message to each invocation (GYRE_PER_INVOCATION): every one exactly once and in order, whatever
  * the size of the workgroup, whatever its neighbours do, and wherever residencies end. */
 #include "flow.h"
+#include "tasks.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -164,8 +165,8 @@ static void sweep(enum rig_mode mode)
     rig_open(&rig, mode);
     for (size_t i = 0; i < LENGTH(variants); ++i) {
         struct model model = {.turns = no_turns};
-        gyre_stats stats =
-            run(&rig, &model, variants[i].local_size, variants[i].count, variants[i].params);
+        uint32_t count = variants[i].count / (TASKS_SANITIZED ? 10 : 1);
+        gyre_stats stats = run(&rig, &model, variants[i].local_size, count, variants[i].params);
         uint32_t fuel = variants[i].params.fuel;
         cr_assert(stats.failed == 0 && stats.live == (mode == RIG_LIVE));
         cr_assert(model.highest_lane < variants[i].local_size);
@@ -252,7 +253,8 @@ static void be_cut(enum rig_mode mode)
     for (size_t s = 0; s < LENGTH(sizes); ++s) {
         for (size_t i = 0; i < LENGTH(turns); ++i) {
             struct model model = {.turns = turns[i]};
-            gyre_stats stats = run(&rig, &model, sizes[s], 300, (gyre_kernel_params){0});
+            gyre_stats stats =
+                run(&rig, &model, sizes[s], TASKS_SANITIZED ? 66 : 300, (gyre_kernel_params){0});
             bool cuts = rig.profile.loop_limit != 0;
             cr_assert(cuts || (!stats.exits.cut && !model.redelivered));
             cr_assert((model.refused > 0) == (cuts && i >= 2), "%u refused", model.refused);

@@ -2,6 +2,7 @@
 #include "base.h"
 
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,41 @@ Test(base, a_thread_takes_no_signals_and_its_starter_keeps_its_own)
         cr_assert_eq(sigismember(&before, asynchronous[i]), sigismember(&after, asynchronous[i]));
     }
 }
+
+#ifdef __linux__
+static void *note_cpus(void *set)
+{
+    pthread_getaffinity_np(pthread_self(), sizeof(cpu_set_t), set);
+    return NULL;
+}
+
+Test(base, a_thread_runs_on_the_processors_it_is_given_and_its_starter_where_it_did)
+{
+    cpu_set_t before;
+    pthread_getaffinity_np(pthread_self(), sizeof before, &before);
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        struct base_cpus cpus = {&cpu, 1};
+        if (!CPU_ISSET(cpu, &before) || base_cpus_missing(&cpus) != UINT32_MAX) {
+            continue;
+        }
+        cpu_set_t own;
+        cpu_set_t after;
+        pthread_t thread;
+        cr_assert(base_thread_start_on(&thread, &cpus, note_cpus, &own));
+        pthread_join(thread, NULL);
+        pthread_getaffinity_np(pthread_self(), sizeof after, &after);
+        cr_assert(CPU_COUNT(&own) == 1 && CPU_ISSET(cpu, &own) && CPU_EQUAL(&before, &after));
+    }
+}
+
+Test(base, a_processor_that_is_not_there_is_named)
+{
+    static const uint32_t some[] = {0, 100000, UINT32_MAX - 1};
+    cr_assert_eq(base_cpus_missing(&(struct base_cpus){some, 3}), 100000);
+    cr_assert_eq(base_cpus_missing(&(struct base_cpus){some, 1}), UINT32_MAX);
+    cr_assert_eq(base_cpus_missing(&(struct base_cpus){0}), UINT32_MAX);
+}
+#endif
 
 Test(base, an_assertion_that_holds_is_silent)
 {
