@@ -118,19 +118,33 @@ static gyre_reply *next_reply(struct gyre_kernel *kernel, uint32_t size)
         return NULL;
     }
     gyre_reply *reply = &reader->replies[reader->taken];
-    return !reply->data || size <= reply->capacity ? reply : NULL;
+    return reader->in_place || !reply->data || size <= reply->capacity ? reply : NULL;
+}
+
+/* To a reader that wants no copy, and has the slot until gyre_release(). */
+static void hand_over_slot(struct group *group, gyre_reply *reply, const void *payload,
+                           uint32_t size)
+{
+    reply->data = size ? (void *)(uintptr_t)payload : NULL;
+    reply->capacity = size;
+    if (size) {
+        ring_output_keep(&group->output);
+    }
 }
 
 /* False: it is to be queued. */
-static bool hand_over(struct gyre_kernel *kernel, const struct staging_entry *entry,
-                      gyre_result result, const struct ring_message *message, const void *payload)
+static bool hand_over(struct gyre_kernel *kernel, struct group *group,
+                      const struct staging_entry *entry, gyre_result result,
+                      const struct ring_message *message, const void *payload)
 {
     uint32_t size = result == GYRE_OK ? kernel->build.program.info.output.data_size : 0;
     gyre_reply *reply = next_reply(kernel, size);
     if (!reply) {
         return false;
     }
-    if (reply->data) {
+    if (kernel->reader->in_place) {
+        hand_over_slot(group, reply, payload, size);
+    } else if (reply->data) {
         memcpy(reply->data, payload, size);
     }
     reply->size = size;
@@ -150,8 +164,9 @@ static bool hand_over(struct gyre_kernel *kernel, const struct staging_entry *en
 static bool is_enough(const struct gyre_kernel *kernel)
 {
     const struct reader *reader = kernel->reader;
-    return reader && kernel->in_flight && reader->count > 1 && reader->taken == reader->count &&
-           !kernel->waiters && !kernel->awaited;
+    bool leaves = reader && (reader->count > 1 || reader->in_place);
+    return leaves && kernel->in_flight && reader->taken == reader->count && !kernel->waiters &&
+           !kernel->awaited;
 }
 
 /* ---- one answer ---- */
@@ -209,7 +224,7 @@ static void note_failure(struct gyre_kernel *kernel, struct staging_entry *entry
 }
 
 /* A failure that is kept as a dead letter is so when its message is acknowledged. */
-static void deliver(struct gyre_kernel *kernel, struct staging_entry *entry,
+static void deliver(struct gyre_kernel *kernel, struct group *group, struct staging_entry *entry,
                     const struct ring_message *message, const void *payload)
 {
     gyre_result result = failure_of(message->flags);
@@ -217,7 +232,7 @@ static void deliver(struct gyre_kernel *kernel, struct staging_entry *entry,
     if (entry->awaited) {
         answer_request(kernel, entry, result, message, result == GYRE_OK ? payload : NULL);
     } else if ((result == GYRE_OK || !kernel->params.dead_letters) &&
-               !hand_over(kernel, entry, result, message, payload)) {
+               !hand_over(kernel, group, entry, result, message, payload)) {
         gyre_result room = make_room(kernel, entry);
         if (room == GYRE_OK) {
             queue_answer(kernel, entry, result, message, payload);
@@ -280,7 +295,7 @@ static bool take(struct gyre_kernel *kernel, struct group *group, enum ring_peek
     struct staging_entry *entry = peeked == RING_MESSAGE ? match(group, message) : NULL;
     if (entry) {
         if (!is_void) {
-            deliver(kernel, entry, message, payload);
+            deliver(kernel, group, entry, message, payload);
         }
     } else {
         kernel->stats.corrupt += 1;
@@ -400,6 +415,9 @@ static void acknowledge_until(struct gyre_kernel *kernel, struct group *group, u
         struct staging_entry **slot =
             &group->window[lane][group->acknowledged[lane] & (ring->size - 1)];
         struct staging_entry *entry = *slot;
+        if (entry->result != GYRE_OK && kernel->params.dead_letters) {
+            window_keep_payload(group, lane, group->acknowledged[lane]);
+        }
         *slot = NULL;
         group->acknowledged[lane] += 1;
         window_count_out(kernel, entry);

@@ -169,6 +169,7 @@ static void init_group(struct gyre_kernel *kernel, uint32_t index)
         .size = build->output_slots,
         .head = first,
         .tail = first,
+        .given = first,
         .head_word = &group->reader->output_head,
         .tail_word = &group->status->line.output_tail,
     };

@@ -252,7 +252,7 @@ static void prepare(struct gyre_kernel *kernel)
     uint64_t in_windows = (uint64_t)kernel->build.input_slots * GYRE_LANES *
                           kernel->params.workgroups;
     staging_init(&kernel->staging, kernel->params.queue_size,
-                 in_windows + kernel->params.dead_letters, info->input.data_size);
+                 in_windows + kernel->params.dead_letters, info->input.padded_size);
     /* Beyond the capacity: what terminate takes off the device, and what requests wait behind. */
     staging_init(&kernel->answers, kernel->params.output_queue_size, UINT64_MAX / 2,
                  info->output.data_size);

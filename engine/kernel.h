@@ -2,9 +2,10 @@
  *
  *   build.c      what launch makes: module, memory, pipeline, commands, warm-up
  *   send.c       gyre_send: checks, room, staging; messages that are lost
+ *   reserve.c    gyre_reserve, gyre_commit: messages written where the device reads them
  *   window.c     staging -> the device's input rings, and back
  *   answers.c    the device's output rings -> answers, requests, dead letters
- *   receive.c    gyre_receive
+ *   receive.c    gyre_receive; gyre_peek, gyre_release: answers read where they lie
  *   request.c    gyre_request: who awaits which answer
  *   failure.c    what a message that failed does: dead letters, the kernel's policy
  *   tick.c       timer messages
@@ -14,7 +15,8 @@
  *
  * A message goes one way: gyre_send -> staging -> an input ring -> the device -> an output ring ->
  * answers -> gyre_receive, or at the end to the request that awaits it. From staging until its
- * acknowledgement an entry of the staging pool keeps its copy, and as a dead letter after that.
+ * acknowledgement an entry of the staging pool keeps its copy, and as a dead letter after that; of
+ * one that was written into its slot the slot is the copy, as long as it is in the window.
  *
  * Locks: `lock` guards everything not marked otherwise. It comes after the runtime's and before the
  * carrier's and the timers'.
@@ -153,6 +155,23 @@ struct reader {
     gyre_reply *replies;
     uint32_t count;
     uint32_t taken;
+    bool in_place; /* it gets pointers, not copies */
+};
+
+/* Answers that gyre_peek() has shown: they stay until gyre_release(). */
+enum peek { PEEK_NONE, PEEK_WAITS, PEEK_OPEN };
+
+/* What gyre_reserve() has given out: slots behind the tail of an input ring, whose entries are in
+ * group->window already, and before which the ring ends for others; or, where messages are staged
+ * before them, the payload of an entry. */
+struct reservation {
+    uint64_t number; /* 0: none is open */
+    struct group *group;
+    uint32_t lane;
+    uint32_t first; /* the slots' indices */
+    uint32_t count;
+    bool overtaken; /* what lay before them has been staged again, so that they must be as well */
+    struct staging_entry *entry; /* without a group */
 };
 
 /* Messages that were accepted, handed over and acknowledged together: their times are counted at
@@ -196,8 +215,12 @@ struct gyre_kernel {
     uint64_t fresh_deadline;     /* of what was accepted in this call; 0: none */
     uint32_t of_priority[STAGING_PRIORITIES]; /* messages in the window */
     uint32_t priorities;                      /* how many of these are not 0 */
+    struct reservation reservation;
+    uint64_t reservations; /* so far: numbers them */
     struct staging answers;
     struct reader *reader; /* who takes answers past the queue; NULL: nobody */
+    enum peek peek;
+    struct staging_entry *peeked; /* answers that were queued, by `next` */
     struct tally tally;
     bool held;                        /* answers is full: the rest waits in the output rings */
     struct awaiters waiting;          /* requests */
@@ -329,6 +352,16 @@ gyre_result send_stage(struct gyre_kernel *kernel, const gyre_message *message,
                        struct awaiter *awaiter, struct patience *patience);
 void send_on(struct gyre_kernel *kernel);
 
+/* Its parts. Lock held: checks, and makes room; `expires` gets its deadline. Then what an entry has
+ * of the message, but for payload, deadline and id. */
+gyre_result send_admit(struct gyre_kernel *kernel, const gyre_message *message, uint64_t *expires,
+                       struct patience *patience);
+void send_describe(const struct gyre_kernel *kernel, struct staging_entry *entry,
+                   const gyre_message *message);
+
+/* Lock held: why nothing is accepted any more; OK if it is. */
+gyre_result send_allowed(const struct gyre_kernel *kernel);
+
 /* Lock held: stages an entry with its payload as a message just accepted, behind its equals; then
  * comes send_on(). The clock is read when the message has been handed to the device, not before. */
 void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct awaiter *awaiter);
@@ -339,6 +372,12 @@ void send_lose(struct gyre_kernel *kernel, struct staging_entry *entry, gyre_res
 
 /* Lock held: loses what is past its deadline. */
 void send_expire(struct gyre_kernel *kernel);
+
+/* reserve.c */
+gyre_result reserve_places(struct gyre_kernel *kernel, const gyre_message *like, uint32_t count,
+                           struct patience patience, gyre_reservation *reservation);
+gyre_result reserve_commit(struct gyre_kernel *kernel, const gyre_reservation *reservation,
+                           uint32_t used, const uint64_t *correlations, uint64_t *ids);
 
 /* window.c. Lock held: staged messages into the input rings, as far as there is room. */
 void window_fill(struct gyre_kernel *kernel);
@@ -359,6 +398,18 @@ struct window_batch window_open(struct gyre_kernel *kernel);
 bool window_put(struct gyre_kernel *kernel, struct window_batch *batch,
                 struct staging_entry *entry);
 void window_close(struct gyre_kernel *kernel, const struct window_batch *batch);
+
+/* Lock held: as many slots of one ring as are free, up to `count` and to its end, past an empty
+ * staging, for kernel->reservation. False: there are none. */
+bool window_reserve(struct gyre_kernel *kernel, uint32_t priority, uint32_t key, uint32_t count);
+
+/* Lock held: where the entry of a reserved slot is; and the first `count` of them, whose payloads
+ * are written, into the window. */
+struct staging_entry **window_reserved(struct gyre_kernel *kernel, uint32_t at);
+void window_commit(struct gyre_kernel *kernel, uint32_t count);
+
+/* Lock held: a message in the window has its payload in its entry from now on. */
+void window_keep_payload(const struct group *group, uint32_t lane, uint32_t at);
 
 /* Lock held: it leaves the window. */
 void window_count_out(struct gyre_kernel *kernel, const struct staging_entry *entry);
@@ -386,6 +437,9 @@ void answers_add_empty(struct gyre_kernel *kernel, const struct staging_entry *e
 /* receive.c */
 gyre_result receive_answers(struct gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
                             struct patience patience, uint32_t *received);
+gyre_result receive_peek(struct gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
+                         struct patience patience, uint32_t *peeked);
+gyre_result receive_release(struct gyre_kernel *kernel);
 
 /* request.c */
 gyre_result request_await(struct gyre_kernel *kernel, const gyre_message *message,

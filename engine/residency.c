@@ -184,7 +184,7 @@ static void fill_submission(struct gyre_kernel *kernel)
             group->submitted[lane] = group->input[lane].tail;
             window->input_tail[lane] = group->input[lane].tail;
         }
-        window->output_head = group->output.head;
+        window->output_head = group->output.given;
     }
     pass_held_lines_on(kernel);
     if (memory_is_write_combined(kernel->services.device,

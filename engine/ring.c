@@ -27,6 +27,11 @@ bool ring_input_refresh(struct ring_input *ring, bool settled)
     return true;
 }
 
+void *ring_input_payload(const struct ring_input *ring, uint32_t index)
+{
+    return header_at(ring->slots, ring->stride, ring->size, index) + 1;
+}
+
 void ring_input_write(struct ring_input *ring, const struct ring_message *message,
                       const void *payload, size_t size)
 {
@@ -34,7 +39,9 @@ void ring_input_write(struct ring_input *ring, const struct ring_message *messag
     ASSERT(ring_input_room(ring) > 0);
     /* The device had it last. Where it is written soon, it is on its way by then. */
     base_fetch_to_write(header_at(ring->slots, ring->stride, ring->size, ring->tail + AHEAD));
-    memcpy(header + 1, payload, size);
+    if (payload) {
+        memcpy(header + 1, payload, size);
+    }
     header->info = message->type | message->priority << GYRE_INFO_PRIORITY_SHIFT |
                    message->flags << GYRE_INFO_FLAGS_SHIFT;
     header->id_low = (uint32_t)message->id;
@@ -182,9 +189,29 @@ enum ring_peek ring_output_peek_early(struct ring_output *ring, struct ring_mess
 
 void ring_output_give_back(struct ring_output *ring)
 {
+    if (ring->kept) {
+        return;
+    }
+    ring->given = ring->head;
     /* R4: the slots may be overwritten; pairs with A4, gyre_has_room() in shaders/gyre/kernel.glsl.
      */
     shared_store_release(ring->head_word, ring->head);
+}
+
+void ring_output_keep(struct ring_output *ring)
+{
+    if (!ring->kept) {
+        ring_output_give_back(ring);
+        ring->kept = true;
+    }
+}
+
+void ring_output_let_go(struct ring_output *ring)
+{
+    if (ring->kept) {
+        ring->kept = false;
+        ring_output_give_back(ring);
+    }
 }
 
 void ring_output_release(struct ring_output *ring)

@@ -55,6 +55,8 @@ struct ring_output {
     uint32_t size;
     uint32_t head;             /* next to read; ours */
     uint32_t tail;             /* the device's, as last seen */
+    uint32_t given;            /* <= head: the slots before it are the device's again */
+    bool kept;                 /* none is given back: see ring_output_keep() */
     uint32_t *head_word;       /* gyre_HostLine.output_head */
     const uint32_t *tail_word; /* gyre_StatusLine.output_tail */
 };
@@ -63,6 +65,12 @@ struct ring_output {
 static inline uint32_t ring_lane(uint32_t priority)
 {
     return priority / (256 / GYRE_LANES);
+}
+
+/* The lowest priority of a lane. */
+static inline uint32_t ring_lane_begin(uint32_t lane)
+{
+    return lane * (256 / GYRE_LANES);
 }
 
 /* Looks where the device is; false if that cannot be (head is then unchanged). `settled`: no
@@ -75,8 +83,12 @@ static inline uint32_t ring_input_room(const struct ring_input *ring)
     return ring->size - (ring->tail - ring->head);
 }
 
+/* Where a slot's payload lies: to be written before ring_input_write(), or read again as long as
+ * the slot was not given back. */
+void *ring_input_payload(const struct ring_input *ring, uint32_t index);
+
 /* Fills the next slot. There must be room. `size` bytes of payload; the rest of the slot keeps what
- * it had. */
+ * it had. NULL: the payload is there already. */
 void ring_input_write(struct ring_input *ring, const struct ring_message *message,
                       const void *payload, size_t size);
 
@@ -119,6 +131,11 @@ static inline void ring_output_skip(struct ring_output *ring)
 }
 
 void ring_output_give_back(struct ring_output *ring);
+
+/* The slots from the oldest one on are not given back until ring_output_let_go(), though they are
+ * skipped: somebody reads them where they lie. */
+void ring_output_keep(struct ring_output *ring);
+void ring_output_let_go(struct ring_output *ring);
 
 /* Both. */
 void ring_output_release(struct ring_output *ring);

@@ -669,6 +669,22 @@ gyre_result gyre_send_batch(gyre_kernel *kernel, const gyre_message *messages, u
                : GYRE_ERROR_INVALID;
 }
 
+gyre_result gyre_reserve(gyre_kernel *kernel, const gyre_message *like, uint32_t count,
+                         uint64_t timeout_ns, gyre_reservation *reservation)
+{
+    return kernel && like && count && reservation
+               ? reserve_places(kernel, like, count, (struct patience){.timeout_ns = timeout_ns},
+                                reservation)
+               : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_commit(gyre_kernel *kernel, const gyre_reservation *reservation, uint32_t used,
+                        const uint64_t *correlations, uint64_t *ids)
+{
+    return kernel && reservation ? reserve_commit(kernel, reservation, used, correlations, ids)
+                                 : GYRE_ERROR_INVALID;
+}
+
 gyre_result gyre_receive(gyre_kernel *kernel, gyre_reply *reply, uint64_t timeout_ns)
 {
     return gyre_receive_batch(kernel, reply, 1, timeout_ns, NULL);
@@ -691,6 +707,21 @@ gyre_result gyre_receive_batch(gyre_kernel *kernel, gyre_reply *replies, uint32_
                                  (struct patience){.timeout_ns = timeout_ns},
                                  received ? received : &unasked)
                : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_peek(gyre_kernel *kernel, gyre_reply *replies, uint32_t count, uint64_t timeout_ns,
+                      uint32_t *peeked)
+{
+    uint32_t unasked;
+    return kernel && replies && count
+               ? receive_peek(kernel, replies, count, (struct patience){.timeout_ns = timeout_ns},
+                              peeked ? peeked : &unasked)
+               : GYRE_ERROR_INVALID;
+}
+
+gyre_result gyre_release(gyre_kernel *kernel)
+{
+    return kernel ? receive_release(kernel) : GYRE_ERROR_INVALID;
 }
 
 gyre_result gyre_request(gyre_kernel *kernel, const gyre_message *message, gyre_reply *reply,

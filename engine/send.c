@@ -118,7 +118,7 @@ static gyre_result drop_oldest(struct gyre_kernel *kernel, const gyre_message *m
     return GYRE_ERROR_DROPPED;
 }
 
-static gyre_result may_send(const struct gyre_kernel *kernel)
+gyre_result send_allowed(const struct gyre_kernel *kernel)
 {
     gyre_result result = kernel_broken(kernel);
     if (result == GYRE_OK && lifecycle_check(kernel->state, LIFECYCLE_SEND) != GYRE_OK) {
@@ -142,7 +142,7 @@ static gyre_result make_room(struct gyre_kernel *kernel, const gyre_message *mes
 {
     for (;;) {
         bool room = has_room(kernel);
-        gyre_result result = may_send(kernel); /* what made room may have ended the kernel */
+        gyre_result result = send_allowed(kernel); /* what made room may have ended the kernel */
         if (result != GYRE_OK || room) {
             return result;
         }
@@ -191,9 +191,8 @@ void send_accept(struct gyre_kernel *kernel, struct staging_entry *entry, struct
     }
 }
 
-/* All but its deadline. */
-static void fill(const struct gyre_kernel *kernel, struct staging_entry *entry,
-                 const gyre_message *message)
+void send_describe(const struct gyre_kernel *kernel, struct staging_entry *entry,
+                   const gyre_message *message)
 {
     uint32_t size = kernel->build.program.info.input.data_size;
     entry->correlation = message->correlation;
@@ -201,6 +200,13 @@ static void fill(const struct gyre_kernel *kernel, struct staging_entry *entry,
     entry->type = message->type;
     entry->extra = message->key;
     entry->size = message->size < size ? (uint32_t)message->size : size;
+}
+
+/* All but its deadline. */
+static void fill(const struct gyre_kernel *kernel, struct staging_entry *entry,
+                 const gyre_message *message)
+{
+    send_describe(kernel, entry, message);
     memcpy(entry->payload, message->data, entry->size);
 }
 
@@ -222,17 +228,22 @@ static gyre_result stage(struct gyre_kernel *kernel, const gyre_message *message
     return GYRE_OK;
 }
 
-gyre_result send_stage(struct gyre_kernel *kernel, const gyre_message *message,
-                       struct awaiter *awaiter, struct patience *patience)
+gyre_result send_admit(struct gyre_kernel *kernel, const gyre_message *message, uint64_t *expires,
+                       struct patience *patience)
 {
     gyre_result result = kernel_allows(kernel, LIFECYCLE_SEND);
     if (result == GYRE_OK) {
         result = check_message(kernel, message);
     }
-    uint64_t expires = message->deadline_ns ? base_deadline(message->deadline_ns) : 0;
-    if (result == GYRE_OK) {
-        result = make_room(kernel, message, expires, patience);
-    }
+    *expires = message->deadline_ns ? base_deadline(message->deadline_ns) : 0;
+    return result == GYRE_OK ? make_room(kernel, message, *expires, patience) : result;
+}
+
+gyre_result send_stage(struct gyre_kernel *kernel, const gyre_message *message,
+                       struct awaiter *awaiter, struct patience *patience)
+{
+    uint64_t expires;
+    gyre_result result = send_admit(kernel, message, &expires, patience);
     if (result == GYRE_OK) {
         result = stage(kernel, message, expires, awaiter);
     }
@@ -307,7 +318,7 @@ static uint64_t take_ids(struct gyre_kernel *kernel, uint32_t most)
  * with one for send_stage(). */
 static uint32_t accept_run(struct gyre_kernel *kernel, const gyre_message *messages, uint32_t count)
 {
-    if (may_send(kernel) != GYRE_OK || !is_right(kernel, messages) || messages->deadline_ns) {
+    if (send_allowed(kernel) != GYRE_OK || !is_right(kernel, messages) || messages->deadline_ns) {
         return 0;
     }
     stamp(kernel);

@@ -236,14 +236,21 @@ struct staging_entry *staging_peek_aged(const struct staging *staging, uint64_t 
     return best;
 }
 
-struct staging_entry *staging_peek(const struct staging *staging)
+struct staging_entry *staging_peek_below(const struct staging *staging, uint32_t below)
 {
-    for (int word = (int)LENGTH(staging->holds) - 1; word >= 0; --word) {
-        if (staging->holds[word]) {
-            return staging->first[word * 64 + 63 - __builtin_clzll(staging->holds[word])];
+    uint64_t in_last = below % 64 ? ((uint64_t)1 << below % 64) - 1 : UINT64_MAX;
+    for (uint32_t word = (below + 63) / 64; word-- > 0; in_last = UINT64_MAX) {
+        uint64_t bits = staging->holds[word] & in_last;
+        if (bits) {
+            return staging->first[word * 64 + 63 - (uint32_t)__builtin_clzll(bits)];
         }
     }
     return NULL;
+}
+
+struct staging_entry *staging_peek(const struct staging *staging)
+{
+    return staging_peek_below(staging, STAGING_PRIORITIES);
 }
 
 struct staging_entry *staging_take(struct staging *staging)

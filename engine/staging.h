@@ -37,6 +37,7 @@ struct staging_entry {
     uint32_t code;    /* of gyre_fail() */
     uint32_t heap_at; /* place in staging.heap + 1; 0: not in it */
     bool awaited;     /* somebody has asked for its answer, and may have given up */
+    bool in_slot;     /* its payload is not here, but in its slot of the window */
     struct awaiter *awaiter;
     unsigned char *payload; /* payload_size bytes */
 };
@@ -47,6 +48,7 @@ struct staging {
     uint64_t holds[STAGING_PRIORITIES / 64]; /* bit p: priority p is not empty */
     uint64_t count;                          /* staged now */
     uint64_t capacity;                       /* staged at most */
+    uint64_t kept;       /* of these, places for messages that are still being written */
     uint64_t pool_bound; /* entries at most: staged, and taken but not recycled */
     uint64_t pooled;     /* entries made so far */
     size_t payload_size;
@@ -63,7 +65,7 @@ void staging_finish(struct staging *staging);
 
 static inline bool staging_is_full(const struct staging *staging)
 {
-    return staging->count >= staging->capacity;
+    return staging->count + staging->kept >= staging->capacity;
 }
 
 /* A blank entry, or NULL: out of memory, or pool_bound is reached. */
@@ -79,6 +81,9 @@ void staging_put_back(struct staging *staging, struct staging_entry *entry);
 /* The most urgent, oldest first; NULL if nothing is staged. `peek` leaves it. */
 struct staging_entry *staging_peek(const struct staging *staging);
 struct staging_entry *staging_take(struct staging *staging);
+
+/* As staging_peek, of the priorities less than `below`. */
+struct staging_entry *staging_peek_below(const struct staging *staging, uint32_t below);
 
 /* As staging_peek, but an entry counts as one priority higher for every `age` ticks since it was
  * added, up to 255; sets its `counted`. O(priorities in use). */

@@ -1,4 +1,6 @@
 /* Staged messages into the device's input rings, and back. */
+#include <string.h>
+
 #include "kernel.h"
 #include "link.h"
 #include "shared.h"
@@ -37,11 +39,12 @@ static uint64_t to_take(const struct group *group)
     return sum;
 }
 
-/* The output tail, not as last peeked: what lies unread there holds the device back. */
+/* The output tail, not as last peeked: what lies unread there, or is being read, holds the device
+ * back. */
 static bool has_output(const struct gyre_kernel *kernel, const struct group *group)
 {
-    uint32_t unread = shared_load_relaxed(group->output.tail_word) - group->output.head;
-    return (uint64_t)unread + kernel->build.program.info.max_sends <= group->output.size;
+    uint32_t in_use = shared_load_relaxed(group->output.tail_word) - group->output.given;
+    return (uint64_t)in_use + kernel->build.program.info.max_sends <= group->output.size;
 }
 
 bool window_can_run(struct gyre_kernel *kernel)
@@ -56,19 +59,27 @@ bool window_can_run(struct gyre_kernel *kernel)
     return any;
 }
 
+/* Whether a lane takes one more. What is reserved there is in the way. */
+static bool has_room(const struct gyre_kernel *kernel, const struct group *group, uint32_t lane)
+{
+    const struct reservation *open = &kernel->reservation;
+    const struct ring_input *ring = &group->input[lane];
+    bool reserved = open->group == group && open->lane == lane && open->first == ring->tail;
+    return !reserved && window_in_lane(group, lane) < ring->size;
+}
+
 /* The workgroup that owns the key, or else the one with the least to do; NULL: its lane, or every
  * one, is full. */
 static struct group *choose_group(struct gyre_kernel *kernel, uint32_t lane, uint32_t key)
 {
     if (kernel->params.shards) {
         struct group *owner = &kernel->build.groups[key % kernel->params.shards];
-        return window_in_lane(owner, lane) < owner->input[lane].size ? owner : NULL;
+        return has_room(kernel, owner, lane) ? owner : NULL;
     }
     struct group *best = NULL;
     for (uint32_t i = 0; i < kernel->params.workgroups; ++i) {
         struct group *group = &kernel->build.groups[i];
-        if (window_in_lane(group, lane) < group->input[lane].size &&
-            (!best || in_group(group) < in_group(best))) {
+        if (has_room(kernel, group, lane) && (!best || in_group(group) < in_group(best))) {
             best = group;
         }
     }
@@ -105,7 +116,7 @@ static void put(struct gyre_kernel *kernel, struct group *group, uint32_t lane,
                          .flags = entry->flags,
                          .extra = entry->extra,
                      },
-                     entry->payload, entry->size);
+                     entry->in_slot ? NULL : entry->payload, entry->size);
 }
 
 static void publish(struct gyre_kernel *kernel, struct group *group, uint32_t lane)
@@ -169,7 +180,7 @@ bool window_put(struct gyre_kernel *kernel, struct window_batch *batch, struct s
     struct group *group = batch->only;
     if (!group) {
         group = choose_group(kernel, lane, entry->extra);
-    } else if (window_in_lane(group, lane) >= group->input[lane].size) {
+    } else if (!has_room(kernel, group, lane)) {
         group = NULL;
     }
     if (!group) {
@@ -190,14 +201,14 @@ void window_close(struct gyre_kernel *kernel, const struct window_batch *batch)
     }
 }
 
-/* The next one to hand over. */
-static struct staging_entry *next(struct gyre_kernel *kernel)
+/* The next one to hand over, of the priorities less than `below`. */
+static struct staging_entry *next(struct gyre_kernel *kernel, uint32_t below)
 {
     if (kernel->age_ticks) {
         return staging_peek_aged(&kernel->staging, ticks_now(kernel->services.ticks),
                                  kernel->age_ticks);
     }
-    struct staging_entry *entry = staging_peek(&kernel->staging);
+    struct staging_entry *entry = staging_peek_below(&kernel->staging, below);
     if (entry) {
         entry->counted = entry->priority;
     }
@@ -215,6 +226,14 @@ static uint64_t fresh_now(struct gyre_kernel *kernel)
     return now;
 }
 
+/* Whether a lane waits for gyre_commit(), and others need not. With ageing the order of messages is
+ * not that of lanes. */
+static bool is_reserved(const struct gyre_kernel *kernel, uint32_t lane)
+{
+    const struct reservation *open = &kernel->reservation;
+    return open->group && open->lane == lane && !kernel->age_ticks;
+}
+
 void window_fill(struct gyre_kernel *kernel)
 {
     if (!kernel_runs(kernel)) {
@@ -223,10 +242,15 @@ void window_fill(struct gyre_kernel *kernel)
     send_expire(kernel);
     bool moved = false;
     uint64_t now = 0;
+    uint32_t below = STAGING_PRIORITIES;
     for (;;) {
-        struct staging_entry *entry = next(kernel);
+        struct staging_entry *entry = next(kernel, below);
         uint32_t lane = entry ? ring_lane(entry->counted) : 0;
         struct group *group = entry ? choose_group(kernel, lane, entry->extra) : NULL;
+        if (entry && !group && is_reserved(kernel, lane)) {
+            below = ring_lane_begin(lane); /* other lanes go on */
+            continue;
+        }
         if (!group) {
             break;
         }
@@ -241,6 +265,64 @@ void window_fill(struct gyre_kernel *kernel)
         kernel_wake(kernel);
     }
 }
+
+/* ---- reserved slots ---- */
+
+bool window_reserve(struct gyre_kernel *kernel, uint32_t priority, uint32_t key, uint32_t count)
+{
+    uint32_t lane = ring_lane(priority);
+    bool open = kernel->staging.count == 0 && kernel_runs(kernel);
+    struct group *group = open ? choose_group(kernel, lane, key) : NULL;
+    if (!group) {
+        return false;
+    }
+    const struct ring_input *ring = &group->input[lane];
+    uint32_t room = ring->size - window_in_lane(group, lane);
+    uint32_t to_end = ring->size - (ring->tail & (ring->size - 1));
+    uint32_t most = room < to_end ? room : to_end;
+    kernel->reservation = (struct reservation){
+        .group = group,
+        .lane = lane,
+        .first = ring->tail,
+        .count = count < most ? count : most,
+    };
+    return true;
+}
+
+struct staging_entry **window_reserved(struct gyre_kernel *kernel, uint32_t at)
+{
+    const struct reservation *open = &kernel->reservation;
+    uint32_t mask = open->group->input[open->lane].size - 1;
+    return &open->group->window[open->lane][(open->first + at) & mask];
+}
+
+void window_commit(struct gyre_kernel *kernel, uint32_t count)
+{
+    const struct reservation *open = &kernel->reservation;
+    ASSERT(open->group->input[open->lane].tail == open->first);
+    uint64_t now = ticks_now(kernel->services.ticks);
+    for (uint32_t at = 0; at < count; ++at) {
+        struct staging_entry *entry = *window_reserved(kernel, at);
+        entry->counted = entry->priority;
+        entry->added = now;
+        entry->placed = now;
+        entry->in_slot = true;
+        put(kernel, open->group, open->lane, entry);
+    }
+    publish(kernel, open->group, open->lane);
+}
+
+void window_keep_payload(const struct group *group, uint32_t lane, uint32_t at)
+{
+    const struct ring_input *ring = &group->input[lane];
+    struct staging_entry *entry = group->window[lane][at & (ring->size - 1)];
+    if (entry->in_slot) {
+        memcpy(entry->payload, ring_input_payload(ring, at), entry->size);
+        entry->in_slot = false;
+    }
+}
+
+/* ---- out of the window ---- */
 
 /* Two lists, each newest first by `next`, as one. */
 static struct staging_entry *merge(struct staging_entry *a, struct staging_entry *b)
@@ -272,8 +354,8 @@ static void sort_in(struct staging_entry *bins[BINS], struct staging_entry *entr
 }
 
 /* What the device has not consumed, newest first. Within a lane messages lie in the order of their
- * priorities as well, so each is sorted by itself. */
-static struct staging_entry *withdraw_all(struct gyre_kernel *kernel)
+ * priorities as well, so each is sorted by itself. `whole`: with their payloads. */
+static struct staging_entry *withdraw_all(struct gyre_kernel *kernel, bool whole)
 {
     struct staging_entry *bins[BINS] = {0};
     for (uint32_t i = 0; i < kernel->params.workgroups * GYRE_LANES; ++i) {
@@ -282,6 +364,9 @@ static struct staging_entry *withdraw_all(struct gyre_kernel *kernel)
         struct ring_input *ring = &group->input[lane];
         while (ring->tail != ring->head) {
             ring_input_withdraw(ring);
+            if (whole) {
+                window_keep_payload(group, lane, ring->tail);
+            }
             struct staging_entry **slot = &group->window[lane][ring->tail & (ring->size - 1)];
             window_count_out(kernel, *slot);
             sort_in(bins, *slot);
@@ -323,8 +408,9 @@ static void mark_begun(struct gyre_kernel *kernel)
 void window_take_back(struct gyre_kernel *kernel)
 {
     mark_begun(kernel);
-    struct staging_entry *all = withdraw_all(kernel);
+    struct staging_entry *all = withdraw_all(kernel, true);
     kernel->refilled = kernel->refilled || all;
+    kernel->reservation.overtaken = true;
     while (all) {
         struct staging_entry *entry = all;
         all = entry->next;
@@ -334,7 +420,7 @@ void window_take_back(struct gyre_kernel *kernel)
 
 void window_drop(struct gyre_kernel *kernel)
 {
-    struct staging_entry *all = kernel->build.groups ? withdraw_all(kernel) : NULL;
+    struct staging_entry *all = kernel->build.groups ? withdraw_all(kernel, false) : NULL;
     while (all) {
         struct staging_entry *entry = all;
         all = entry->next;

@@ -57,6 +57,39 @@ GYRE_API gyre_result gyre_try_send(gyre_kernel *kernel, const gyre_message *mess
 GYRE_API gyre_result gyre_send_batch(gyre_kernel *kernel, const gyre_message *messages,
                                      uint32_t count, uint64_t timeout_ns, uint32_t *sent);
 
+/* Places for messages that are written where the device reads them. */
+typedef struct gyre_reservation {
+    void *data;     /* of the first one. Write only: reading may be slow beyond measure */
+    size_t stride;  /* bytes from one place to the next; each has gyre_message.size */
+    uint32_t count; /* of places */
+    uint32_t reserved;
+    uint64_t number; /* the engine's */
+} gyre_reservation;
+
+/* Gives out places for up to `count` messages, at least one: as many as are free in a row. `like`
+ * says what they all are: priority, type, key, size, correlation, deadline; its data and id are not
+ * looked at. They are messages with gyre_commit(). Among their equals they come behind what was
+ * accepted before this call, and before what is accepted after gyre_commit(); what is sent in
+ * between waits if it needs their part of the device's window, and a queue may fill up: be quick.
+ * Where messages are staged before it, in LAUNCHED and DEACTIVATED, and with a deadline, there is
+ * one place, in host memory.
+ *
+ * The places stay valid until gyre_commit() or gyre_kernel_destroy(), whatever becomes of the
+ * kernel. A thread that writes for another one that commits hands over by a lock. A kernel has one
+ * reservation at a time: STATE while it is open. Results: else as gyre_send. Blocks as gyre_send.
+ * Thread-safety: safe. */
+GYRE_API gyre_result gyre_reserve(gyre_kernel *kernel, const gyre_message *like, uint32_t count,
+                                  uint64_t timeout_ns, gyre_reservation *reservation);
+
+/* Hands over the first `used` messages of a reservation, all at once, and gives up the other
+ * places; 0: all of them. `correlations` (may be NULL: all have that of `like`) and `ids` (may be
+ * NULL; out) have `used` elements. Results: OK; with the reservation still open STATE (it is not
+ * the open one) and INVALID (`used` is more than it has); with the messages lost TERMINATED,
+ * DEVICE_LOST, and others if the kernel has failed as a whole: none of them was accepted then. Does
+ * not block. Thread-safety: safe. */
+GYRE_API gyre_result gyre_commit(gyre_kernel *kernel, const gyre_reservation *reservation,
+                                 uint32_t used, const uint64_t *correlations, uint64_t *ids);
+
 /* Takes the next answer: of those that have arrived the most urgent, the oldest among equals.
  * Results: OK (see reply->result for the message's own); SIZE (the answer needs more than
  * `capacity`; it stays); TIMEOUT; STATE (CREATED); TERMINATED (nothing left, and nothing will
@@ -73,6 +106,20 @@ GYRE_API gyre_result gyre_try_receive(gyre_kernel *kernel, gyre_reply *reply);
  * Thread-safety: safe. */
 GYRE_API gyre_result gyre_receive_batch(gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
                                         uint64_t timeout_ns, uint32_t *received);
+
+/* Takes answers as gyre_receive_batch() does, without a copy where it can: `data` and `capacity` of
+ * each reply are set, to where the answer lies (NULL and 0 if it has none). Read only, until
+ * gyre_release() or gyre_kernel_destroy(). Meanwhile others receive what follows, but the device
+ * gets none of the slots back from the first one on: after output_window further answers it waits,
+ * also for the end of GYRE_DRAIN. A kernel is peeked at by one at a time: STATE until it is
+ * released. `peeked` (may be NULL) gets how many. Results: else as gyre_receive_batch, but SIZE;
+ * there is nothing to release unless OK. Blocks up to timeout_ns. Thread-safety: safe. */
+GYRE_API gyre_result gyre_peek(gyre_kernel *kernel, gyre_reply *replies, uint32_t count,
+                               uint64_t timeout_ns, uint32_t *peeked);
+
+/* Gives back all that gyre_peek() has shown. Results: OK; STATE (there is nothing). Does not block.
+ * Thread-safety: safe. */
+GYRE_API gyre_result gyre_release(gyre_kernel *kernel);
 
 /* Sends a message and awaits its own answer, whatever else is sent and received meanwhile. The
  * first answer counts; further ones to the same message are orphans. A message processed without an

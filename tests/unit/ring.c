@@ -989,3 +989,57 @@ Test(ring, in_any_order_of_steps_each_message_is_answered_once_and_in_order)
         }
     }
 }
+
+/* ---- without a copy ---- */
+
+Test(ring, a_payload_may_be_in_its_slot_already)
+{
+    for (size_t i = 0; i < LENGTH(sizes); ++i) {
+        struct played_device device;
+        open_rings(&device, sizes[i], UINT32_MAX - 1);
+        struct ring_input *ring = &device.input[0];
+        for (uint32_t at = 0; at < sizes[i]; ++at) {
+            unsigned char *payload = ring_input_payload(ring, ring->tail + at);
+            cr_assert_eq((void *)payload, (void *)(input_header(ring, ring->tail + at) + 1));
+            memset(payload, (int)at, PAYLOAD);
+        }
+        for (uint32_t at = 0; at < sizes[i]; ++at) {
+            uint32_t index = ring->tail;
+            ring_input_write(ring, &(struct ring_message){.id = at}, NULL, PAYLOAD);
+            const unsigned char *payload = ring_input_payload(ring, index);
+            cr_assert(payload[0] == (unsigned char)at && payload[PAYLOAD - 1] == payload[0]);
+            cr_assert_eq(input_header(ring, index)->sequence, index + 1);
+        }
+        played_close(&device);
+    }
+}
+
+Test(ring, slots_that_are_kept_are_not_given_back)
+{
+    struct played_device device;
+    open_rings(&device, 8, UINT32_MAX - 2);
+    struct ring_output *ring = &device.output;
+    uint32_t first = ring->head;
+    ring->given = first;
+    for (uint64_t id = 0; id < 6; ++id) {
+        answer_one(&device, id);
+    }
+    expect_one(&device, 0);
+    cr_assert_eq(*ring->head_word, first + 1);
+    struct ring_message message;
+    const void *payload;
+    cr_assert_eq(ring_output_peek(ring, false, &message, &payload), RING_MESSAGE);
+    ring_output_keep(ring);
+    ring_output_skip(ring);
+    expect_one(&device, 2);
+    ring_output_keep(ring); /* it is already */
+    expect_one(&device, 3);
+    cr_assert(*ring->head_word == first + 1 && ring->given == first + 1);
+    ring_output_let_go(ring);
+    cr_assert(*ring->head_word == first + 4 && ring->given == first + 4);
+    expect_one(&device, 4);
+    cr_assert_eq(*ring->head_word, first + 5);
+    ring_output_let_go(ring);
+    cr_assert_eq(*ring->head_word, first + 5);
+    played_close(&device);
+}

@@ -560,3 +560,35 @@ Test(staging, a_million_staged_come_out_in_order)
     expect_empty(&staging);
     staging_finish(&staging);
 }
+
+Test(staging, peek_below_sees_the_lower_priorities_only)
+{
+    static const uint32_t priorities[] = {0, 63, 64, 130, 255};
+    struct staging staging;
+    staging_init(&staging, 16, 0, 8);
+    for (uint32_t i = 0; i < LENGTH(priorities); ++i) {
+        add(&staging, priorities[i], 10 + i);
+    }
+    for (uint32_t below = 0; below <= STAGING_PRIORITIES; ++below) {
+        uint64_t expected = 0;
+        for (uint32_t i = 0; i < LENGTH(priorities) && priorities[i] < below; ++i) {
+            expected = 10 + i;
+        }
+        const struct staging_entry *entry = staging_peek_below(&staging, below);
+        cr_assert_eq(entry ? entry->id : 0, expected, "below %u", below);
+    }
+    staging_finish(&staging);
+}
+
+Test(staging, a_place_that_is_kept_is_taken)
+{
+    struct staging staging;
+    staging_init(&staging, 2, 0, 8);
+    staging.kept = 1;
+    cr_assert(!staging_is_full(&staging));
+    add(&staging, 0, 1);
+    cr_assert(staging_is_full(&staging));
+    staging.kept = 0;
+    cr_assert(!staging_is_full(&staging));
+    staging_finish(&staging);
+}
